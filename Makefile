@@ -1,0 +1,86 @@
+# gohttp: one command for each thing a person does here.  `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+RUST_SOURCES := $(shell find src -name '*.rs' 2>/dev/null) Cargo.toml Cargo.lock
+HOST ?= 127.0.0.1
+PORT ?= 8000
+TESTS ?= tests
+
+say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
+
+.PHONY: help
+help: ## List the commands
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: serve
+serve: $(VENV)/.examples ## Serve examples/myflaskapp.py (HOST=127.0.0.1 PORT=8000)
+	$(call say,serving examples/myflaskapp.py; stop with Ctrl-C)
+	@cd examples && exec ../$(BIN)/gohttp serve myflaskapp:app --host $(HOST) --port $(PORT)
+
+.PHONY: build
+build: $(VENV)/.built ## Build the extension module into .venv
+
+.PHONY: test
+test: $(VENV)/.tests ## Build, then run the whole test suite (TESTS=tests/wsgi for a part)
+	$(call say,Rust tests of the engine without Python)
+	@cargo test --no-default-features --lib --tests
+	$(call say,Python tests over real sockets)
+	@$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: check
+check: $(VENV)/.check ## Formatting and lints: rustfmt clippy ruff mypy
+	cargo fmt --all -- --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --no-default-features -- -D warnings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.PHONY: fmt
+fmt: $(VENV)/.check ## Format all code
+	cargo fmt --all
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: $(VENV)/.built ## Measure gohttp beside its peers; writes benches/results/
+	@$(BIN)/python -m pip install --quiet -r benches/requirements.txt
+	@$(BIN)/python -m benches $(BENCH)
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	rm -rf $(VENV) target python/gohttp/*.so
+
+# --- the virtual environment, in steps that are done once -------------------------------------
+
+.PHONY: tools
+tools:
+	@command -v cargo >/dev/null || { echo "gohttp is built with Rust: install the stable toolchain (rustup), so that 'cargo' is on PATH." >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "gohttp needs a C compiler for its allocator: apt-get install gcc." >&2; exit 1; }
+
+$(VENV)/.made: | tools
+	$(call say,making the virtual environment $(VENV))
+	@python=$$(tools/python) && "$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' 'maturin>=1.16,<2'
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.made $(RUST_SOURCES) pyproject.toml
+	$(call say,building gohttp (the first time takes two to three minutes))
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet
+	@touch $@
+
+$(VENV)/.examples: $(VENV)/.built
+	$(call say,installing Flask for the example)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group examples
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.built
+	$(call say,installing what the tests need)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group test
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.made pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group check
+	@touch $@
