@@ -1,1 +1,12 @@
-//! gohttp
+//! One HTTP engine, and three faces on it for Python: native `w, req` handlers, WSGI and ASGI.
+//!
+//! `http` holds the exchange that all share, `server` the connections; both know no Python. With
+//! the feature `python`, `bridge` leads to CPython and `wsgi`, `asgi` and `native` are thin
+//! adapters. `ARCHITECTURE.md` tells why things are where they are.
+
+pub mod config;
+pub mod http;
+pub mod server;
+mod wake;
+
+pub use wake::WakeQueue;

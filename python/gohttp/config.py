@@ -1,0 +1,285 @@
+"""Every setting of gohttp, once: name, default, meaning, and where its value may come from.
+
+From the fields of `Config` are made: the options of the command line, the variables
+`GOHTTP_…`, the keys of `gohttp.toml` and of `[tool.gohttp]` in `pyproject.toml`, and the help.
+A value on the command line wins over the environment, that over the file, that over the default.
+"""
+
+# ruff: noqa: RUF009 (`_is` returns a dataclass field, as `dataclasses.field` does)
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from gohttp import GohttpError
+from gohttp.setting import Kind, Setting
+
+InterfaceChoice = Literal["auto", "wsgi", "asgi", "native"]
+LoopChoice = Literal["auto", "asyncio", "uvloop"]
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+LifespanChoice = Literal["auto", "on", "off"]
+
+_YEAR = 365 * 86400.0  # a longer time-out is a slip of the keyboard, and overflows clocks
+
+
+class ConfigError(GohttpError):
+    """A setting that cannot be used; the sentence names the place it came from."""
+
+    exit_code = 2
+
+
+def _is(default: Any, kind: Kind, group: str, help_: str, **rest: Any) -> Any:
+    """A field of `Config` with its setting; `settings()` fills in its name and choices."""
+    setting = Setting("", kind, group, help_, default, **rest)
+    return field(default=default, metadata={"setting": setting})
+
+
+_LISTEN, _APP, _RUN = "Where to listen", "The app", "How to run"
+_DEVELOP, _LOG, _LIMITS = "While developing", "Logs", "Limits and time-outs"
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one server, complete and checked.
+
+    Times are seconds, sizes are bytes; 0 means "no limit" only where the help says so.
+    """
+
+    host: str = _is("127.0.0.1", Kind.TEXT, _LISTEN, "Address or name to listen on.")
+    port: int = _is(
+        8000, Kind.NUMBER, _LISTEN, "TCP port; 0 takes any free one.", high=65535, short="-p"
+    )
+    uds: str | None = _is(
+        None, Kind.PATH, _LISTEN, "Unix socket to listen on; host and port are then unused."
+    )
+    backlog: int = _is(
+        2048, Kind.NUMBER, _LISTEN, "Connections the kernel may queue.", low=1, high=65535
+    )
+
+    interface: InterfaceChoice = _is(
+        "auto", Kind.CHOICE, _APP, "What the app speaks; auto looks at the app."
+    )
+    factory: bool = _is(False, Kind.FLAG, _APP, "TARGET is a function that makes the app.")
+    app_dir: str = _is(
+        ".", Kind.PATH, _APP, "Directory the app is imported from, and gohttp.toml is sought in."
+    )
+    env_file: str | None = _is(
+        None, Kind.PATH, _APP, "File of NAME=VALUE lines for the environment."
+    )
+    root_path: str = _is("", Kind.TEXT, _APP, "URL prefix a proxy in front has cut off.")
+    lifespan: LifespanChoice = _is(
+        "auto", Kind.CHOICE, _APP, "ASGI start-up and shutdown events; auto: if the app knows them."
+    )
+
+    workers: int = _is(
+        1, Kind.NUMBER, _RUN, "Processes that serve the app.", low=1, high=1024, short="-w"
+    )
+    threads: int = _is(
+        16,
+        Kind.NUMBER,
+        _RUN,
+        "WSGI and native apps: threads per worker that may run app code at once.",
+        low=1,
+        high=4096,
+    )
+    loop: LoopChoice = _is("auto", Kind.CHOICE, _RUN, "Event loop of an ASGI app; auto is asyncio.")
+    graceful_timeout: float = _is(
+        30.0, Kind.SECONDS, _RUN, "How long a stop waits for requests in flight.", high=_YEAR
+    )
+
+    reload: bool = _is(False, Kind.FLAG, _DEVELOP, "Restart when a .py file changes; one worker.")
+    reload_dir: tuple[str, ...] = _is(
+        (), Kind.PATHS, _DEVELOP, "Directory to watch (may be repeated); default: the app dir."
+    )
+
+    log_level: LogLevel = _is("info", Kind.CHOICE, _LOG, "Least severe message to log.")
+    access_log: bool = _is(False, Kind.FLAG, _LOG, "One line on stdout for every request.")
+
+    header_timeout: float = _is(
+        10.0,
+        Kind.SECONDS,
+        _LIMITS,
+        "A request's head must be complete after this long.",
+        low=0.01,
+        high=_YEAR,
+    )
+    body_timeout: float = _is(
+        30.0,
+        Kind.SECONDS,
+        _LIMITS,
+        "Longest pause of a client that sends a body.",
+        low=0.01,
+        high=_YEAR,
+    )
+    idle_timeout: float = _is(
+        75.0, Kind.SECONDS, _LIMITS, "How long an idle connection is kept.", low=0.01, high=_YEAR
+    )
+    write_timeout: float = _is(
+        60.0,
+        Kind.SECONDS,
+        _LIMITS,
+        "Longest pause of a client that takes nothing.",
+        low=0.01,
+        high=_YEAR,
+    )
+    max_head_size: int = _is(
+        64 * 1024, Kind.SIZE, _LIMITS, "Request line and headers together.", low=128, high=2**30
+    )
+    max_headers: int = _is(
+        100, Kind.NUMBER, _LIMITS, "Number of headers of a request.", low=1, high=65535
+    )
+    max_target_size: int = _is(
+        16 * 1024, Kind.SIZE, _LIMITS, "Path and query of a request.", low=16, high=2**30
+    )
+    max_body_size: int = _is(0, Kind.SIZE, _LIMITS, "Body of a request; 0 is no limit.", high=2**60)
+    max_connections: int = _is(
+        0, Kind.NUMBER, _LIMITS, "Open connections per worker; 0 is no limit.", high=2**31 - 1
+    )
+
+
+def settings() -> tuple[Setting, ...]:
+    """All settings, in the order of the help."""
+    return tuple(
+        replace(f.metadata["setting"], name=f.name, choices=get_args(f.type))
+        if f.metadata["setting"].kind is Kind.CHOICE
+        else replace(f.metadata["setting"], name=f.name)
+        for f in fields(Config)
+    )
+
+
+_SETTINGS = {setting.name: setting for setting in settings()}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Values from one place, by setting name, not yet checked.
+
+    `source` names the place of one setting in a sentence; relative paths start at `base`.
+    """
+
+    values: Mapping[str, object]
+    source: Callable[[Setting], str]
+    base: Path | None = None
+
+
+def command_line(values: Mapping[str, object]) -> Layer:
+    """The options a person typed; `None` and `()` stand for options left out."""
+    given = {name: value for name, value in values.items() if value not in (None, ())}
+    return Layer(given, lambda setting: setting.flag)
+
+
+def keywords(values: Mapping[str, object], function: str = "run") -> Layer:
+    """Keyword arguments of a Python function; raises `ConfigError` for an unknown one."""
+    _refuse_unknown(values, f"{function}()")
+    return Layer(dict(values), lambda setting: f"{function}({setting.name}=…)")
+
+
+def load(first: Layer, environ: MutableMapping[str, str] | None = None) -> Config:
+    """Merge `first`, the environment, the configuration file and the defaults.
+
+    An `env_file` is read into `environ` (default: `os.environ`) on the way, without replacing
+    what is there.  Raises `ConfigError`.
+    """
+    environ = os.environ if environ is None else environ
+    early = _environment(environ, only=("app_dir", "env_file"))
+    file = _file_layer(Path(resolve(first, early).app_dir))
+    for layer in (first, early, file):
+        if layer.values.get("env_file") is not None:
+            env_file = resolve(layer).env_file
+            _load_env_file(str(env_file), layer.source(_SETTINGS["env_file"]), environ)
+            break
+    return resolve(first, _environment(environ), file)
+
+
+def resolve(*layers: Layer) -> Config:
+    """The configuration out of `layers`, strongest first.  Raises `ConfigError`."""
+    values: dict[str, Any] = {}
+    for layer in reversed(layers):
+        for name, raw in layer.values.items():
+            setting = _SETTINGS[name]
+            try:
+                value = setting.check(raw)
+            except ValueError as error:
+                raise ConfigError(f"{layer.source(setting)}: {error}") from None
+            values[name] = _from_base(layer.base, setting.kind, value)
+    return Config(**values)
+
+
+def _from_base(base: Path | None, kind: Kind, value: Any) -> Any:
+    """Paths that a file gives start at its folder, not where the command happens to be run."""
+    if base is None or not value:
+        return value
+    if kind is Kind.PATH:
+        return str(base / value)
+    return tuple(str(base / path) for path in value) if kind is Kind.PATHS else value
+
+
+def _environment(environ: Mapping[str, str], only: Iterable[str] = ()) -> Layer:
+    # An empty variable counts as not set: compose files and CI pass many of those.
+    chosen = [_SETTINGS[name] for name in only] or _SETTINGS.values()
+    values = {s.name: environ[s.env] for s in chosen if environ.get(s.env)}
+    return Layer(values, lambda setting: setting.env)
+
+
+def _file_layer(app_dir: Path) -> Layer:
+    """The first file that holds settings: gohttp.toml, then pyproject.toml; app dir, then cwd."""
+    for folder in dict.fromkeys((app_dir.resolve(), Path.cwd())):
+        for name in ("gohttp.toml", "pyproject.toml"):
+            path = folder / name
+            table = _read_table(path)
+            if table is not None:
+                _refuse_unknown(table, str(path))
+                return Layer(table, _KeyIn(path), base=folder)
+    return Layer({}, lambda setting: setting.name)
+
+
+@dataclass(frozen=True)
+class _KeyIn:
+    path: Path
+
+    def __call__(self, setting: Setting) -> str:
+        return f"{setting.name} in {self.path}"
+
+
+def _read_table(path: Path) -> dict[str, object] | None:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+    if path.name == "gohttp.toml":
+        return content
+    table = content.get("tool", {}).get("gohttp")
+    if table is not None and not isinstance(table, dict):
+        raise ConfigError(f"tool.gohttp in {path} must be a table: write [tool.gohttp].")
+    return table
+
+
+def _refuse_unknown(values: Mapping[str, object], where: str) -> None:
+    for key in values:
+        if key not in _SETTINGS:
+            near = difflib.get_close_matches(key.replace("-", "_").lower(), _SETTINGS, 1, 0.5)
+            hint = f"did you mean {near[0]}?" if near else "gohttp serve --help lists them."
+            raise ConfigError(f"{where}: {key!r} is not a setting; {hint}")
+
+
+def _load_env_file(name: str, source: str, environ: MutableMapping[str, str]) -> None:
+    import dotenv
+
+    path = Path(name)
+    if not path.is_file():
+        raise ConfigError(f"{source}: there is no file {path}; make it or leave the setting out.")
+    try:
+        values = dotenv.dotenv_values(path, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{source}: {path} cannot be read: {error}.") from None
+    for key, value in values.items():
+        if value is not None:
+            environ.setdefault(key, value)

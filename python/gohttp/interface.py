@@ -1,0 +1,115 @@
+"""Which interface an app speaks, found by looking at the object and never by calling it."""
+
+import functools
+import inspect
+import sys
+from types import ModuleType
+from typing import Literal
+
+Interface = Literal["wsgi", "asgi", "native"]
+
+_BY_FIRST_NAME: dict[str, Interface] = {"scope": "asgi", "environ": "wsgi", "env": "wsgi"}
+
+
+class UnknownInterface(Exception):
+    """The object is no app, or could be several; the text completes `NAME …`, no full stop."""
+
+
+def detect_interface(app: object, *, has_routes: bool = False) -> Interface:
+    """`wsgi`, `asgi` or `native` for an app object.
+
+    A module is native when routes were registered (`has_routes`).  A callable is judged by the
+    parameters it takes: three, or a coroutine function: ASGI; two: WSGI.
+    Raises `UnknownInterface`.
+    """
+    if isinstance(app, ModuleType):
+        if has_routes:
+            return "native"
+        raise UnknownInterface("is a module without routes; name the app in it")
+    if not callable(app):
+        raise UnknownInterface(f"is a {type(app).__name__}, not an app; name a callable object")
+    signature = _signature(app)
+    if signature is None:
+        raise UnknownInterface("hides its parameters; say what it speaks with --interface")
+    if _is_double_callable(app, signature):
+        raise UnknownInterface(
+            "looks like an ASGI 2 app, app(scope) that returns another callable; "
+            "wrap it with asgiref.compatibility.guarantee_single_callable"
+        )
+    return _by_signature(signature, is_async=_is_async(app))
+
+
+def required_parameters(app: object) -> int | None:
+    """How many positional arguments a call must give; None when that cannot be seen."""
+    signature = _signature(app)
+    return None if signature is None else _positional(signature)[0]
+
+
+def _by_signature(signature: inspect.Signature, *, is_async: bool) -> Interface:
+    low, high, first = _positional(signature)
+    takes_two, takes_three = low <= 2 <= high, low <= 3 <= high
+    if is_async:
+        if takes_three:
+            return "asgi"
+        raise UnknownInterface(
+            "is async but does not take (scope, receive, send); check which object you named"
+        )
+    if takes_two and takes_three and first in _BY_FIRST_NAME:
+        return _BY_FIRST_NAME[first]
+    if low == 2 or (takes_two and not takes_three):
+        return "wsgi"
+    if low == 3 or (takes_three and not takes_two):
+        return "asgi"
+    if takes_two and takes_three:
+        raise UnknownInterface("could be WSGI or ASGI; say which with --interface")
+    count = "no argument" if high == 0 else f"{low} argument{'' if low == 1 else 's'}"
+    raise UnknownInterface(
+        f"takes {count}: neither WSGI's (environ, start_response) nor ASGI's (scope, receive, send)"
+    )
+
+
+def _signature(app: object) -> inspect.Signature | None:
+    """The parameters a call to `app` takes, seen through partials and `functools.wraps`."""
+    if not callable(app):
+        return None
+    try:
+        if sys.version_info >= (3, 14):  # annotations may name what exists for type checkers only
+            from annotationlib import Format
+
+            return inspect.signature(app, annotation_format=Format.FORWARDREF)
+        return inspect.signature(app)
+    except (ValueError, TypeError):  # compiled code may not say
+        return None
+
+
+def _positional(signature: inspect.Signature) -> tuple[int, float, str]:
+    """Fewest and most positional arguments, and the name of the first parameter."""
+    low, high, first = 0, 0.0, ""
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            high = float("inf")
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            high += 1
+            low += parameter.default is parameter.empty
+            first = first or parameter.name
+    return low, high, first
+
+
+def _is_async(app: object) -> bool:
+    """Whether a call returns something to await, seen through partials and `functools.wraps`."""
+    while isinstance(app, functools.partial):
+        app = app.func
+    if inspect.isclass(app):
+        return hasattr(app, "__await__")
+    seen = inspect.unwrap(app) if callable(app) else app
+    candidates = (app, seen, getattr(app, "__call__", None), getattr(seen, "__call__", None))  # noqa: B004
+    return any(inspect.iscoroutinefunction(inspect.unwrap(c)) for c in candidates if callable(c))
+
+
+def _is_double_callable(app: object, signature: inspect.Signature) -> bool:
+    low, high, first = _positional(signature)
+    if not low <= 1 <= high or high > 2:
+        return False
+    return first == "scope" or (
+        inspect.isclass(app) and low == 1 and inspect.iscoroutinefunction(app.__call__)
+    )

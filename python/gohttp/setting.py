@@ -1,0 +1,162 @@
+"""One setting: its names, the kind of its value, and how a value is checked.
+
+Which settings there are stands in `gohttp.config`.
+"""
+
+import difflib
+import math
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Kind(Enum):
+    """What the value of a setting is; the text is the placeholder in the help."""
+
+    TEXT = "TEXT"
+    NUMBER = "N"
+    SECONDS = "SECONDS"
+    SIZE = "BYTES"
+    FLAG = ""
+    CHOICE = "CHOICE"
+    PATH = "PATH"
+    PATHS = "DIR"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one field of `Config` is given, checked and explained."""
+
+    name: str
+    kind: Kind
+    group: str
+    help: str
+    default: Any
+    choices: tuple[str, ...] = ()
+    low: float = 0
+    high: float = math.inf
+    short: str = ""
+
+    @property
+    def flag(self) -> str:
+        """The long option, such as `--max-head-size`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def env(self) -> str:
+        """The environment variable, such as `GOHTTP_MAX_HEAD_SIZE`."""
+        return "GOHTTP_" + self.name.upper()
+
+    @property
+    def shown_default(self) -> str:
+        """The default as a person would write it; empty when there is none."""
+        if self.kind is Kind.FLAG:
+            return "on" if self.default else "off"
+        if self.kind is Kind.SIZE and self.default and self.default % 1024 == 0:
+            return f"{self.default // 1024}k"
+        if self.kind is Kind.SECONDS:
+            return f"{self.default:g}"
+        return "" if self.default in (None, ()) else str(self.default)
+
+    @property
+    def wanted(self) -> str:
+        """What a value has to be, to complete `… is not …`."""
+        upper = "" if math.isinf(self.high) else f" to {self.high:.0f}"
+        limits = f"from {self.low:g}{upper}" if upper else f"of at least {self.low:g}"
+        return {
+            Kind.TEXT: "a text",
+            Kind.NUMBER: f"a whole number {limits}",
+            Kind.SECONDS: f"a number of seconds {limits}",
+            Kind.SIZE: f"a size in bytes {limits}, such as 65536 or 64k",
+            Kind.FLAG: "true or false",
+            Kind.CHOICE: "one of " + ", ".join(self.choices),
+            Kind.PATH: "a path",
+            Kind.PATHS: "a path or a list of paths",
+        }[self.kind]
+
+    def check(self, raw: object) -> Any:
+        """`raw` as a value of this setting; raises `ValueError` with `… is not …`, no full stop."""
+        try:
+            return _READERS[self.kind](self, raw)
+        except (ValueError, TypeError):
+            near = difflib.get_close_matches(str(raw).lower(), self.choices, 1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            shown = f'"{raw}"' if isinstance(raw, str) else repr(raw)
+            raise ValueError(f"{shown} is not {self.wanted}{hint}") from None
+
+
+def _text(setting: Setting, raw: object) -> str | None:
+    if raw is None and setting.default is None:
+        return None
+    if isinstance(raw, os.PathLike) and setting.kind is Kind.PATH:
+        raw = os.fspath(raw)
+    if not isinstance(raw, str) or "\0" in raw or (setting.kind is Kind.PATH and not raw):
+        raise ValueError
+    return raw
+
+
+def _number(setting: Setting, raw: object) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int | str):
+        raise TypeError
+    return int(_within(setting, int(raw)))
+
+
+def _seconds(setting: Setting, raw: object) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+        raise TypeError
+    return _within(setting, float(raw))
+
+
+def _size(setting: Setting, raw: object) -> int:
+    if isinstance(raw, str):
+        match = re.fullmatch(r"([0-9]+) *([kmg]?)(?:i?b)?", raw.strip().lower())
+        if match is None:
+            raise ValueError
+        raw = int(match[1]) * 1024 ** ("", "k", "m", "g").index(match[2])
+    return _number(setting, raw)
+
+
+def _flag(setting: Setting, raw: object) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False}
+    try:
+        return words[str(raw).strip().lower()]
+    except KeyError:
+        raise ValueError from None
+
+
+def _choice(setting: Setting, raw: object) -> str:
+    if not isinstance(raw, str) or raw.lower() not in setting.choices:
+        raise ValueError
+    return raw.lower()
+
+
+def _paths(setting: Setting, raw: object) -> tuple[str, ...]:
+    if isinstance(raw, str):
+        raw = [part for part in raw.split(os.pathsep) if part]
+    if not isinstance(raw, list | tuple) or not all(isinstance(p, str) and p for p in raw):
+        raise TypeError
+    return tuple(raw)
+
+
+def _within(setting: Setting, value: float) -> float:
+    if not setting.low <= value <= setting.high:  # false for nan too
+        raise ValueError
+    return value
+
+
+_READERS: dict[Kind, Callable[[Setting, object], object]] = {
+    Kind.TEXT: _text,
+    Kind.NUMBER: _number,
+    Kind.SECONDS: _seconds,
+    Kind.SIZE: _size,
+    Kind.FLAG: _flag,
+    Kind.CHOICE: _choice,
+    Kind.PATH: _text,
+    Kind.PATHS: _paths,
+}

@@ -1,0 +1,95 @@
+"""One process that serves: import the app, hand it and the sockets to the engine."""
+
+import importlib.util
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from gohttp import GohttpError, logs
+from gohttp.config import Config, ConfigError
+from gohttp.importer import App, load_app
+from gohttp.interface import Interface
+
+logger = logging.getLogger("gohttp")
+
+_state = {"supervised": False}
+
+
+def load_and_serve(
+    target: str,
+    config: Config,
+    sockets: list[socket.socket],
+    on_ready: Callable[[App], None],
+) -> None:
+    """Import TARGET and serve it until the server is told to stop.
+
+    `on_ready` is called once, with the app, when requests are accepted.
+    Raises `GohttpError` when the app cannot be imported or the server cannot start.
+    """
+    app = load_app(
+        target, app_dir=config.app_dir, factory=config.factory, interface=config.interface
+    )
+    logs.after_app_import()
+    serve_in_process(app.app, app.interface, config, sockets, lambda: on_ready(app))
+
+
+def serve_in_process(
+    app: object,
+    interface: Interface,
+    config: Config,
+    sockets: list[socket.socket],
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve `app` in this process until it is told to stop.
+
+    The engine handles SIGTERM and SIGINT.  Raises `GohttpError` when it cannot start.
+    """
+    check_loop(config)
+    try:
+        from gohttp import _faces
+    except ImportError as error:
+        raise GohttpError(
+            f"The engine of gohttp cannot be loaded ({error}); install gohttp-server again."
+        ) from None
+    with _python_handlers_set_aside():
+        _faces.serve(app, interface, config, sockets, on_ready)
+
+
+@contextmanager
+def _python_handlers_set_aside() -> Iterator[None]:
+    """The engine's signal handling calls the handler it finds, and Python's raises."""
+    main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def check_loop(config: Config) -> None:
+    """Raises `ConfigError` when the event loop asked for is not installed."""
+    if config.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+        raise ConfigError(
+            "--loop uvloop needs a package that is not installed; "
+            "run: pip install 'gohttp-server[uvloop]'."
+        )
+
+
+def mark_supervised() -> None:
+    """Say that this process is a child of a supervisor."""
+    _state["supervised"] = True
+
+
+def supervised() -> bool:
+    """Whether a supervisor started this process.
+
+    It then gets SIGTERM from the supervisor and perhaps a second one from systemd, which
+    signals the whole group: the engine must take both for one.  The supervisor itself kills a
+    worker that does not stop in time.
+    """
+    return _state["supervised"]

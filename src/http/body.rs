@@ -1,0 +1,53 @@
+//! What a reader of a request's body can meet.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+/// Why a request's body ended before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    /// The client went away.
+    Disconnected,
+    /// The framing is broken: a malformed chunk.
+    Malformed,
+    /// The body is larger than the server allows.
+    TooLarge,
+    /// Nothing came for the server's body time-out.
+    TimedOut,
+}
+
+impl BodyError {
+    /// The status that an unanswered request with this body gets.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Disconnected | Self::Malformed => 400,
+            Self::TooLarge => 413,
+            Self::TimedOut => 408,
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disconnected => "the client went away before it had sent the whole request body",
+            Self::Malformed => "the request body is malformed: a broken chunk",
+            Self::TooLarge => "the request body is larger than the server allows",
+            Self::TimedOut => "the client sent no more of the request body in time",
+        })
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+/// What reading a body gives.
+#[derive(Debug)]
+pub enum BodyEvent {
+    /// Some bytes, never none.
+    Data(Bytes),
+    /// The body is complete.
+    End,
+    /// The body will never be complete.
+    Failed(BodyError),
+}

@@ -1,0 +1,57 @@
+//! The seam between a connection and whatever answers requests.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::{Request, ResponseWriter};
+
+/// One end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// Address and port.
+    Tcp(SocketAddr),
+    /// A Unix socket; clients have no path.
+    Unix(Option<PathBuf>),
+}
+
+/// What is known of a connection for as long as it lives.
+#[derive(Debug)]
+pub struct ConnInfo {
+    /// The client's end.
+    pub peer: Peer,
+    /// Our end.
+    pub local: Peer,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The client's address as text, empty on a Unix socket.
+    pub peer_host: String,
+    /// The client's port, 0 on a Unix socket.
+    pub peer_port: u16,
+}
+
+impl ConnInfo {
+    /// Describes a connection between `peer` and `local`.
+    pub fn new(peer: Peer, local: Peer, scheme: &'static str) -> Self {
+        let (peer_host, peer_port) = match &peer {
+            // An IPv4 client of a dual-stack socket is shown as what it is.
+            Peer::Tcp(address) => (address.ip().to_canonical().to_string(), address.port()),
+            Peer::Unix(_) => (String::new(), 0),
+        };
+        Self { peer, local, scheme, peer_host, peer_port }
+    }
+}
+
+/// Answers requests: a face, or a Rust handler.
+///
+/// `dispatch` is called inside the runtime, on the thread that read the request. It must not
+/// block and must not run application code: it queues, and whoever drives the runtime runs.
+pub trait Dispatch: Send + Sync + 'static {
+    /// Takes a request. Dropping the writer unanswered sends a 500.
+    fn dispatch(&self, request: Request, writer: ResponseWriter);
+
+    /// Up to how many bytes of a body of known length are read before `dispatch` is called, so
+    /// that a handler that blocks does not have to wait for the client. 0: none.
+    fn prebuffer(&self) -> usize {
+        0
+    }
+}

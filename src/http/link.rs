@@ -1,0 +1,326 @@
+//! The state that a connection and a handler share for one request.
+//!
+//! All of it is behind one mutex, held for a few instructions at a time. The connection's side
+//! puts in request bytes and takes out response parts; the handler's side does the opposite.
+//! Each side registers a waker when it has to wait. The connection is woken through the
+//! [`WakeQueue`], since handlers run outside the runtime.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::body::{BodyError, BodyEvent};
+use super::response::ResponseHead;
+use crate::wake::{lock, WakeQueue};
+
+/// Request bytes kept for a handler that does not read them, before the client has to wait.
+const UPLOAD_WINDOW: usize = 256 * 1024;
+/// Response bytes kept for a connection that does not take them, before the handler has to wait.
+const DOWNLOAD_WINDOW: usize = 64 * 1024;
+
+/// How to wake the connection's task.
+#[derive(Debug, Clone)]
+pub struct LinkWaker {
+    /// The task.
+    pub task: Waker,
+    /// The runtime that the task lives on.
+    pub queue: Arc<WakeQueue>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Upload {
+    Open,
+    Ended,
+    Failed(BodyError),
+}
+
+/// How far the response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// More may come.
+    Open,
+    /// All has been given.
+    Complete,
+    /// It will never be complete: the client must not take it for whole.
+    Aborted,
+}
+
+/// The parts of a response that a connection takes at once.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Interim responses (1xx) to be sent before the head.
+    pub interim: Vec<ResponseHead>,
+    /// The head, the first time only.
+    pub head: Option<ResponseHead>,
+    /// Pieces of the body in order, none of them empty.
+    pub body: SmallVec<[Bytes; 1]>,
+    /// How far the response is after these parts.
+    pub progress: Progress,
+}
+
+#[derive(Debug)]
+struct State {
+    chunks: VecDeque<Bytes>,
+    buffered: usize,
+    upload: Upload,
+    /// The handler has asked for the body: what `Expect: 100-continue` waits for.
+    asked: bool,
+    reader: Option<Waker>,
+    /// A task that waits for room, where it is not the connection's own.
+    uploader: Option<Waker>,
+
+    interim: Vec<ResponseHead>,
+    head: Option<ResponseHead>,
+    body: SmallVec<[Bytes; 1]>,
+    body_len: usize,
+    progress: Progress,
+    writer: Option<Waker>,
+
+    /// The client has gone, or the connection is closed.
+    gone: bool,
+    /// The client has sent its last byte; it may still read.
+    hung_up: bool,
+    /// A wake-up of the connection is under way.
+    woken: bool,
+}
+
+/// One request's shared state.
+#[derive(Debug)]
+pub struct Link {
+    state: Mutex<State>,
+    connection: LinkWaker,
+}
+
+/// The connection's side.
+impl Link {
+    /// A link of a request just begun. `has_body`: whether request bytes may follow.
+    pub fn new(connection: LinkWaker, has_body: bool) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                chunks: VecDeque::new(),
+                buffered: 0,
+                upload: if has_body { Upload::Open } else { Upload::Ended },
+                asked: false,
+                reader: None,
+                uploader: None,
+                interim: Vec::new(),
+                head: None,
+                body: SmallVec::new(),
+                body_len: 0,
+                progress: Progress::Open,
+                writer: None,
+                gone: false,
+                hung_up: false,
+                woken: false,
+            }),
+            connection,
+        })
+    }
+
+    /// Whether more request bytes should be read from the client now.
+    pub fn wants_upload(&self) -> bool {
+        let state = lock(&self.state);
+        state.upload == Upload::Open && state.buffered < UPLOAD_WINDOW
+    }
+
+    /// Ready when more request bytes may be given. For a task of its own beside the
+    /// connection's; woken as the handler reads.
+    pub fn poll_upload_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if state.gone || state.buffered < UPLOAD_WINDOW {
+            return Poll::Ready(());
+        }
+        register(&mut state.uploader, cx);
+        Poll::Pending
+    }
+
+    /// Whether the handler has asked for the body.
+    pub fn asked_for_upload(&self) -> bool {
+        lock(&self.state).asked
+    }
+
+    /// Gives request bytes to the handler.
+    pub fn push_upload(&self, data: Bytes) {
+        if data.is_empty() {
+            return;
+        }
+        let waker = {
+            let mut state = lock(&self.state);
+            if state.gone {
+                return;
+            }
+            state.buffered += data.len();
+            state.chunks.push_back(data);
+            state.reader.take()
+        };
+        wake(waker);
+    }
+
+    /// The request's body is complete, or will never be.
+    pub fn end_upload(&self, error: Option<BodyError>) {
+        let waker = {
+            let mut state = lock(&self.state);
+            if state.upload == Upload::Open {
+                state.upload = error.map_or(Upload::Ended, Upload::Failed);
+            }
+            state.reader.take()
+        };
+        wake(waker);
+    }
+
+    /// Takes what the handler has given of the response since the last call. The handler is told
+    /// that there is room again.
+    pub fn take_outgoing(&self) -> Outgoing {
+        let (out, writer) = {
+            let mut state = lock(&self.state);
+            state.woken = false;
+            let out = Outgoing {
+                interim: std::mem::take(&mut state.interim),
+                head: state.head.take(),
+                body: std::mem::take(&mut state.body),
+                progress: state.progress,
+            };
+            state.body_len = 0;
+            (out, state.writer.take())
+        };
+        wake(writer);
+        out
+    }
+
+    /// The client sends no more: whoever waits for its going is told, but the response may go on.
+    pub fn hang_up(&self) {
+        let reader = {
+            let mut state = lock(&self.state);
+            state.hung_up = true;
+            state.reader.take()
+        };
+        wake(reader);
+    }
+
+    /// The client has gone: whoever waits on this request is told.
+    pub fn close(&self) {
+        let (reader, writer, uploader) = {
+            let mut state = lock(&self.state);
+            if state.gone {
+                return;
+            }
+            state.gone = true;
+            if state.upload == Upload::Open {
+                state.upload = Upload::Failed(BodyError::Disconnected);
+            }
+            (state.reader.take(), state.writer.take(), state.uploader.take())
+        };
+        wake(reader);
+        wake(writer);
+        wake(uploader);
+    }
+}
+
+/// The handler's side.
+impl Link {
+    fn wake_connection(&self, state: &mut State) {
+        if !state.woken {
+            state.woken = true;
+            self.connection.queue.push(self.connection.task.clone());
+        }
+    }
+
+    pub(super) fn poll_body(&self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
+        let mut state = lock(&self.state);
+        if let Some(data) = state.chunks.pop_front() {
+            let was_full = state.buffered >= UPLOAD_WINDOW;
+            state.buffered -= data.len();
+            if was_full && state.buffered < UPLOAD_WINDOW {
+                match state.uploader.take() {
+                    Some(uploader) => self.connection.queue.push(uploader),
+                    None => self.wake_connection(&mut state),
+                }
+            }
+            return Poll::Ready(BodyEvent::Data(data));
+        }
+        match state.upload {
+            Upload::Ended => Poll::Ready(BodyEvent::End),
+            Upload::Failed(error) => Poll::Ready(BodyEvent::Failed(error)),
+            Upload::Open => {
+                if !state.asked {
+                    state.asked = true;
+                    self.wake_connection(&mut state);
+                }
+                register(&mut state.reader, cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Whether the whole body is here.
+    pub(super) fn upload_complete(&self) -> bool {
+        lock(&self.state).upload == Upload::Ended
+    }
+
+    pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if state.gone || state.hung_up {
+            return Poll::Ready(());
+        }
+        register(&mut state.reader, cx);
+        Poll::Pending
+    }
+
+    pub(super) fn gone(&self) -> bool {
+        lock(&self.state).gone
+    }
+
+    /// Ready when a piece of the body may be given without going over the window, or when the
+    /// client has gone.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if state.gone || state.body_len < DOWNLOAD_WINDOW {
+            return Poll::Ready(());
+        }
+        register(&mut state.writer, cx);
+        Poll::Pending
+    }
+
+    pub(super) fn push_interim(&self, head: ResponseHead) {
+        let mut state = lock(&self.state);
+        if !state.gone {
+            state.interim.push(head);
+            self.wake_connection(&mut state);
+        }
+    }
+
+    /// Gives parts of the response in one step. Returns whether the client is still there.
+    pub(super) fn give(&self, head: Option<ResponseHead>, data: Bytes, progress: Progress) -> bool {
+        let mut state = lock(&self.state);
+        if state.gone {
+            state.progress = progress;
+            return false;
+        }
+        if head.is_some() {
+            state.head = head;
+        }
+        if !data.is_empty() {
+            state.body_len += data.len();
+            state.body.push(data);
+        }
+        state.progress = progress;
+        self.wake_connection(&mut state);
+        true
+    }
+}
+
+fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
+        Some(known) if known.will_wake(cx.waker()) => {}
+        _ => *slot = Some(cx.waker().clone()),
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

@@ -1,0 +1,23 @@
+//! The one exchange that all faces share, free of Python and of any protocol version.
+//!
+//! A connection (`server/`) makes a [`Request`] and a [`ResponseWriter`] for each request and
+//! gives them to a [`Dispatch`]. These two handles are the only way in and out: native, WSGI and
+//! ASGI are adapters on them.
+
+mod body;
+mod dispatch;
+mod fields;
+mod head;
+mod link;
+mod response;
+mod writer;
+
+pub use body::{BodyError, BodyEvent};
+pub use dispatch::{ConnInfo, Dispatch, Peer};
+pub use fields::{is_field_value, is_token, FieldError};
+pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
+pub use link::{Link, LinkWaker, Outgoing, Progress};
+pub use response::{bodiless, reason_phrase, ResponseHead};
+pub(crate) use fields::{list_has, parse_content_length};
+pub(crate) use writer::exchange;
+pub use writer::{Request, ResponseWriter, WriteError};

@@ -1,0 +1,308 @@
+//! The two handles that a face holds: [`Request`] and [`ResponseWriter`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::body::BodyEvent;
+use super::dispatch::ConnInfo;
+use super::head::RequestHead;
+use super::link::{Link, Progress};
+use super::response::{bodiless, ResponseHead};
+
+/// A request: its head at once, its body as it comes.
+#[derive(Debug)]
+pub struct Request {
+    /// Method, target, version, fields.
+    pub head: RequestHead,
+    /// The connection that it came on.
+    pub conn: Arc<ConnInfo>,
+    link: Arc<Link>,
+}
+
+impl Request {
+    /// Ready with the next part of the body. Asking for it is what sends `100 Continue`.
+    /// One waiter at a time, shared with [`Request::poll_gone`].
+    pub fn poll_body(&self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
+        self.link.poll_body(cx)
+    }
+
+    /// Whether the whole body has been received, so that reading it never waits.
+    pub fn body_complete(&self) -> bool {
+        self.link.upload_complete()
+    }
+
+    /// Ready when the client has gone.
+    pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.link.poll_gone(cx)
+    }
+
+    /// Whether the client has gone.
+    pub fn is_gone(&self) -> bool {
+        self.link.gone()
+    }
+}
+
+/// Why something could not be written to a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteError {
+    /// The client has gone.
+    Gone,
+    /// The head has been given already.
+    Started,
+    /// The head has not been given yet.
+    NotStarted,
+    /// The response has ended.
+    Ended,
+    /// The body ended this many bytes before its declared length.
+    Short(u64),
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the client has closed the connection"),
+            Self::Started => f.write_str("the response has been started already"),
+            Self::NotStarted => f.write_str("the response has not been started"),
+            Self::Ended => f.write_str("the response has ended already"),
+            Self::Short(missing) => {
+                write!(f, "the response body is {missing} bytes shorter than its Content-Length")
+            }
+        }
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Fresh,
+    Started,
+    Ended,
+}
+
+/// Writes one response. Dropped before its end it answers 500, or cuts the connection if the head
+/// is out, so that no client takes a part for the whole.
+#[derive(Debug)]
+pub struct ResponseWriter {
+    link: Arc<Link>,
+    /// The head, held back until the first byte of the body or the end.
+    head: Option<ResponseHead>,
+    head_request: bool,
+    bodiless: bool,
+    /// Bytes still missing to the declared length.
+    remaining: Option<u64>,
+    stage: Stage,
+}
+
+/// Makes the two handles of a request.
+pub(crate) fn exchange(
+    head: RequestHead,
+    conn: Arc<ConnInfo>,
+    link: Arc<Link>,
+) -> (Request, ResponseWriter) {
+    let writer = ResponseWriter {
+        link: link.clone(),
+        head: None,
+        head_request: head.is_head(),
+        bodiless: false,
+        remaining: None,
+        stage: Stage::Fresh,
+    };
+    (Request { head, conn, link }, writer)
+}
+
+impl ResponseWriter {
+    /// Whether the head has been given.
+    pub fn started(&self) -> bool {
+        self.stage != Stage::Fresh
+    }
+
+    /// Whether the head has left, or is about to leave, towards the client.
+    pub fn committed(&self) -> bool {
+        self.stage == Stage::Ended || (self.stage == Stage::Started && self.head.is_none())
+    }
+
+    /// Whether the response has ended.
+    pub fn ended(&self) -> bool {
+        self.stage == Stage::Ended
+    }
+
+    /// Whether the client has gone.
+    pub fn is_gone(&self) -> bool {
+        self.link.gone()
+    }
+
+    /// The length that was declared for the body, until the head has left.
+    pub fn declared_length(&self) -> Option<u64> {
+        self.head.as_ref().and_then(ResponseHead::content_length)
+    }
+
+    /// Declares the length of the body, if none has been and the head has not left.
+    pub fn declare_length(&mut self, length: u64) {
+        if let Some(head) = &mut self.head
+            && head.content_length().is_none()
+            && !bodiless(false, head.status())
+        {
+            head.set_content_length(length);
+            self.remaining = (!self.bodiless).then_some(length);
+        }
+    }
+
+    /// Gives the head. It leaves with the first byte of the body, with [`Self::flush`] or at the
+    /// end; until then another call replaces it.
+    ///
+    /// # Errors
+    /// [`WriteError::Started`] once it has left, [`WriteError::Ended`] after the end.
+    pub fn start(&mut self, head: ResponseHead) -> Result<(), WriteError> {
+        match self.stage {
+            Stage::Ended => return Err(WriteError::Ended),
+            Stage::Started if self.head.is_none() => return Err(WriteError::Started),
+            _ => {}
+        }
+        self.stage = Stage::Started;
+        self.bodiless = bodiless(self.head_request, head.status());
+        self.remaining = head.content_length().filter(|_| !self.bodiless);
+        self.head = Some(head);
+        Ok(())
+    }
+
+    /// An interim response (RFC 9110 section 15.2), sent at once.
+    ///
+    /// # Errors
+    /// [`WriteError::Started`] if the head has left.
+    pub fn interim(&mut self, head: ResponseHead) -> Result<(), WriteError> {
+        if self.committed() {
+            return Err(WriteError::Started);
+        }
+        self.link.push_interim(head);
+        Ok(())
+    }
+
+    /// Gives a piece of the body. Never blocks: see [`Self::poll_room`]. What goes beyond the
+    /// declared length is cut and logged.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the response is not open, or the client has gone.
+    pub fn write(&mut self, data: Bytes) -> Result<(), WriteError> {
+        self.check_open()?;
+        if data.is_empty() {
+            return Ok(());
+        }
+        let data = self.admit(data);
+        self.give(data, Progress::Open)
+    }
+
+    /// Sends the head now, if it has not left.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        self.check_open()?;
+        if self.head.is_none() {
+            return Ok(());
+        }
+        self.give(Bytes::new(), Progress::Open)
+    }
+
+    /// Ready when the client's side has taken enough that more may be written, or has gone.
+    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.link.poll_room(cx)
+    }
+
+    /// Ends the response with a last piece of the body, which may be empty. A body shorter than
+    /// declared cuts the connection.
+    ///
+    /// # Errors
+    /// [`WriteError::Short`] for that; else as [`Self::write`].
+    pub fn finish(&mut self, data: Bytes) -> Result<(), WriteError> {
+        self.check_open()?;
+        let data = self.admit(data);
+        self.stage = Stage::Ended;
+        if let Some(missing) = self.remaining.filter(|&n| n > 0) {
+            self.stage = Stage::Started;
+            let given = self.give(data, Progress::Aborted);
+            self.stage = Stage::Ended;
+            // A client that has gone is the reason, not the application.
+            return given.and(Err(WriteError::Short(missing)));
+        }
+        if let Some(head) = &mut self.head
+            && head.content_length().is_none()
+            && !self.bodiless
+        {
+            head.set_content_length(data.len() as u64);
+        }
+        self.give(data, Progress::Complete)
+    }
+
+    /// Answers with a whole response.
+    ///
+    /// # Errors
+    /// As [`Self::start`] and [`Self::finish`].
+    pub fn respond(&mut self, head: ResponseHead, body: Bytes) -> Result<(), WriteError> {
+        self.start(head)?;
+        self.finish(body)
+    }
+
+    /// Answers with a status and its name as plain text, if the head has not left; else cuts the
+    /// connection.
+    pub fn fail(&mut self, status: u16) {
+        if self.committed() {
+            self.abort();
+            return;
+        }
+        let body = format!("{status} {}\n", super::reason_phrase(status));
+        // The only error here is a client gone, whom nothing can be told.
+        let _ = self.respond(ResponseHead::text(status, body.len()), body.into());
+    }
+
+    /// Ends the response so that the client sees that it is not whole.
+    pub fn abort(&mut self) {
+        if self.stage != Stage::Ended {
+            self.stage = Stage::Ended;
+            self.link.give(None, Bytes::new(), Progress::Aborted);
+        }
+    }
+
+    fn check_open(&self) -> Result<(), WriteError> {
+        match self.stage {
+            Stage::Fresh => Err(WriteError::NotStarted),
+            Stage::Started => Ok(()),
+            Stage::Ended => Err(WriteError::Ended),
+        }
+    }
+
+    /// What of `data` may be sent by the framing rules.
+    fn admit(&mut self, mut data: Bytes) -> Bytes {
+        if self.bodiless {
+            return Bytes::new();
+        }
+        if let Some(remaining) = &mut self.remaining {
+            if data.len() as u64 > *remaining {
+                log::warn!(
+                    target: "gohttp.response",
+                    "the application sent more than its Content-Length: {} bytes cut",
+                    data.len() as u64 - *remaining
+                );
+                data.truncate(*remaining as usize);
+            }
+            *remaining -= data.len() as u64;
+        }
+        data
+    }
+
+    fn give(&mut self, data: Bytes, progress: Progress) -> Result<(), WriteError> {
+        if self.link.give(self.head.take(), data, progress) { Ok(()) } else { Err(WriteError::Gone) }
+    }
+}
+
+impl Drop for ResponseWriter {
+    fn drop(&mut self) {
+        if self.stage != Stage::Ended {
+            self.fail(500);
+        }
+    }
+}
+

@@ -1,0 +1,107 @@
+//! The accept loop, and the wait for the last connection at a stop.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::connection;
+use super::context::Context;
+use super::listener::Listener;
+use super::timeouts::Registry;
+use crate::http::{ConnInfo, Peer};
+
+/// Pause after an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Accepts until the drain begins, then takes what the backlog still holds.
+pub(crate) async fn run<L: Listener>(listener: L, cx: Arc<Context>) {
+    let mut complained = false;
+    loop {
+        let changed = cx.registry.changed.notified();
+        if cx.registry.draining() {
+            break;
+        }
+        if cx.config.max_connections.is_some_and(|max| cx.registry.open() >= max) {
+            changed.await;
+            continue;
+        }
+        tokio::select! {
+            biased;
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => {
+                    complained = false;
+                    start(accepted, &cx);
+                    // A neighbour process that shares the socket gets its turn too.
+                    tokio::task::yield_now().await;
+                }
+                Err(error) => refused(&error, &mut complained).await,
+            },
+            () = wait_drain(&cx.registry) => break,
+        }
+    }
+    // Clients in the backlog have connected already: to close on them would lose their requests.
+    // The driver has to look at the sockets once more to know of the last of them.
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    while let Some(accepted) = listener.try_accept() {
+        start(accepted, &cx);
+    }
+}
+
+async fn wait_drain(registry: &Registry) {
+    loop {
+        let changed = registry.changed.notified();
+        if registry.draining() {
+            return;
+        }
+        changed.await;
+    }
+}
+
+fn start<I>((io, peer, local): (I, Peer, Peer), cx: &Arc<Context>)
+where
+    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let watch = cx.registry.register();
+    tokio::spawn(connection::serve(io, cx.clone(), ConnInfo::new(peer, local, "http"), watch));
+}
+
+async fn refused(error: &io::Error, complained: &mut bool) {
+    if matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    ) {
+        return;
+    }
+    // Once until it works again: a full descriptor table fails many times a second.
+    if !std::mem::replace(complained, true) {
+        log::error!(
+            target: "gohttp.server",
+            "cannot accept connections: {error}; waiting for some to end (raise 'ulimit -n' or set max_connections)"
+        );
+    }
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// Waits until no connection is open, or `graceful` is over.
+pub(crate) async fn drained(registry: &Registry, graceful: Duration) {
+    let all_closed = async {
+        loop {
+            let changed = registry.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if registry.open() == 0 {
+                return;
+            }
+            changed.await;
+        }
+    };
+    if tokio::time::timeout(graceful, all_closed).await.is_err() {
+        log::warn!(
+            target: "gohttp.server",
+            "{} connections were still busy after graceful_timeout ({} s) and are cut",
+            registry.open(),
+            graceful.as_secs_f64()
+        );
+    }
+}

@@ -1,0 +1,39 @@
+//! One line per response, through the log facade as target `gohttp.access`.
+
+use std::time::Instant;
+
+use crate::http::{ConnInfo, RequestHead};
+
+/// Writes access lines. It exists only where they are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AccessLog;
+
+/// A line begun when the request's head was read.
+#[derive(Debug)]
+pub(crate) struct AccessEntry {
+    began: Instant,
+    line: String,
+}
+
+impl AccessLog {
+    /// Begins the line of a request.
+    pub(crate) fn begin(self, conn: &ConnInfo, head: &RequestHead) -> AccessEntry {
+        let peer = if conn.peer_host.is_empty() { "unix" } else { &conn.peer_host };
+        let line = format!(
+            "{peer} \"{} {} {}\"",
+            String::from_utf8_lossy(head.method()),
+            String::from_utf8_lossy(&head.target()).escape_default(),
+            head.version().as_str()
+        );
+        AccessEntry { began: Instant::now(), line }
+    }
+}
+
+impl AccessEntry {
+    /// Writes the line: peer, request, status, bytes of the body, milliseconds.
+    pub(crate) fn end(self, status: u16, bytes: u64, whole: bool) {
+        let milliseconds = self.began.elapsed().as_secs_f64() * 1e3;
+        let note = if whole { "" } else { " incomplete" };
+        log::info!(target: "gohttp.access", "{} {status} {bytes} {milliseconds:.2}ms{note}", self.line);
+    }
+}

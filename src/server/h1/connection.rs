@@ -1,0 +1,258 @@
+//! One connection, request after request: waiting for heads, refusing, closing.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use super::encode::{Answering, encode_head};
+use super::parse::{self, Parsed, Reject};
+use super::write_buf::WriteBuf;
+use crate::http::{ConnInfo, ResponseHead, Version, reason_phrase};
+use crate::server::context::Context;
+use crate::server::timeouts::Registered;
+
+/// Room made for a read; a usual request fits several times.
+const READ_ROOM: usize = 4 * 1024;
+/// How long a stop waits on an idle connection for a request that may be on its way already.
+const DRAIN_IDLE_GRACE: Duration = Duration::from_millis(500);
+/// How long a connection is read after its end, so that the client sees our last words rather
+/// than a reset (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(5);
+/// How many bytes are read in that time.
+const LINGER_BYTES: usize = 64 * 1024 * 1024;
+/// What an HTTP/2 connection with prior knowledge begins with (RFC 9113 section 3.4).
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How a connection ended.
+pub(crate) enum Ended<I> {
+    /// It is closed.
+    Closed,
+    /// The client speaks HTTP/2: the transport and what has been read of it.
+    Http2(I, Bytes),
+}
+
+/// What waiting for a request gave.
+enum Next {
+    Request(Box<Parsed>),
+    Http2,
+    Reject(Reject),
+    Closed,
+}
+
+/// What follows after an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// The next request.
+    KeepAlive,
+    /// A proper end.
+    Close,
+    /// An end of which the client must see that it is none.
+    Abort,
+}
+
+/// A connection in HTTP/1.
+pub(crate) struct Connection<I> {
+    pub(crate) io: I,
+    pub(crate) read: BytesMut,
+    pub(crate) write: WriteBuf,
+    pub(crate) cx: Arc<Context>,
+    pub(crate) info: Arc<ConnInfo>,
+    pub(crate) watch: Registered,
+    pub(crate) task: Waker,
+    /// The client has sent its last byte.
+    pub(crate) read_closed: bool,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve<I: AsyncRead + AsyncWrite + Unpin>(
+    io: I,
+    cx: Arc<Context>,
+    info: Arc<ConnInfo>,
+    watch: Registered,
+) -> Ended<I> {
+    let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    watch.0.set_task(&task);
+    let mut connection = Connection {
+        io,
+        read: BytesMut::new(),
+        write: WriteBuf::default(),
+        cx,
+        info,
+        watch,
+        task,
+        read_closed: false,
+    };
+    let mut first = true;
+    loop {
+        match connection.next(first).await {
+            Next::Request(parsed) => match connection.exchange(*parsed).await {
+                After::KeepAlive => {}
+                After::Close => {
+                    connection.close().await;
+                    return Ended::Closed;
+                }
+                After::Abort => return Ended::Closed,
+            },
+            Next::Http2 => return Ended::Http2(connection.io, connection.read.freeze()),
+            Next::Reject(reject) => {
+                connection.refuse(reject).await;
+                return Ended::Closed;
+            }
+            Next::Closed => return Ended::Closed,
+        }
+        first = false;
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
+    async fn next(&mut self, first: bool) -> Next {
+        // Pipelined bytes may hold the next request already.
+        let mut look = !self.read.is_empty();
+        let mut granted = false;
+        let config = &self.cx.config;
+        self.watch.0.arm(if first || look { config.header_timeout } else { config.idle_timeout });
+        if !look && self.read.capacity() > 2 * READ_ROOM {
+            // An idle connection holds no more than a new one.
+            self.read = BytesMut::new();
+            self.write.shrink();
+        }
+        loop {
+            if look {
+                if first && H2_PREFACE.starts_with(&self.read[..self.read.len().min(H2_PREFACE.len())]) {
+                    if self.read.len() >= H2_PREFACE.len() {
+                        return Next::Http2;
+                    }
+                } else {
+                    match parse::parse(&self.read, &self.cx.config) {
+                        Ok(Some(parsed)) => return Next::Request(Box::new(parsed)),
+                        Ok(None) => {}
+                        Err(reject) => return Next::Reject(reject),
+                    }
+                }
+            }
+            let was_empty = self.read.is_empty();
+            if was_empty && self.cx.registry.draining() && !granted {
+                granted = true;
+                self.watch.0.arm(DRAIN_IDLE_GRACE);
+            }
+            let filled = poll_fn(|cx| {
+                if let Poll::Ready(read) = self.poll_fill(cx) {
+                    return Poll::Ready(Some(read));
+                }
+                if self.watch.0.expired() || (was_empty && self.cx.registry.draining() && !granted) {
+                    return Poll::Ready(None);
+                }
+                Poll::Pending
+            })
+            .await;
+            match filled {
+                Some(Ok(n)) if n > 0 => {
+                    if was_empty {
+                        self.watch.0.arm(self.cx.config.header_timeout);
+                        look = true;
+                    } else {
+                        // A head that trickles in is parsed again only when it may be whole.
+                        look = self.may_be_whole(n);
+                    }
+                }
+                Some(_) => return Next::Closed,
+                None if !self.watch.0.expired() => {}
+                None if self.read.is_empty() => return Next::Closed,
+                None => {
+                    return Next::Reject(Reject {
+                        status: 408,
+                        why: "the request head did not come within header_timeout",
+                    });
+                }
+            }
+        }
+    }
+
+    /// Whether the last `n` bytes read may complete a head, or break a limit.
+    fn may_be_whole(&self, n: usize) -> bool {
+        let len = self.read.len();
+        let tail = &self.read[len - (n + 3).min(len)..];
+        len < H2_PREFACE.len()
+            || len > self.cx.config.max_target_size
+            || memchr::memmem::find(tail, b"\n\r\n").is_some()
+            || memchr::memmem::find(tail, b"\n\n").is_some()
+    }
+
+    /// Reads into the buffer. 0 is the end of what the client sends.
+    pub(crate) fn poll_fill(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<usize>> {
+        if self.read_closed {
+            return Poll::Ready(Ok(0));
+        }
+        if self.read.capacity() - self.read.len() < READ_ROOM / 4 {
+            self.read.reserve(READ_ROOM);
+        }
+        let read = pin!(self.io.read_buf(&mut self.read)).poll(cx);
+        if matches!(read, Poll::Ready(Ok(0) | Err(_))) {
+            self.read_closed = true;
+        }
+        read
+    }
+
+    /// Answers a request that could not be understood, and ends.
+    async fn refuse(&mut self, reject: Reject) {
+        log::info!(
+            target: "gohttp.request",
+            "{} for a request from {}{}: {}",
+            reject.status,
+            if self.info.peer_host.is_empty() { "a Unix socket" } else { &self.info.peer_host },
+            parse::method_of(&self.read).map(|m| format!(" ({m})")).unwrap_or_default(),
+            reject.why
+        );
+        self.respond_plain(reject.status);
+        self.close().await;
+    }
+
+    /// Puts a small answer of the server's own in the write buffer; the connection ends after it.
+    pub(crate) fn respond_plain(&mut self, status: u16) {
+        let body = format!("{status} {}\n", reason_phrase(status));
+        let answering = Answering { version: Version::Http11, head_request: false, keep_alive: false };
+        let date = self.cx.registry.date();
+        self.write.append(|out| {
+            encode_head(out, &ResponseHead::text(status, body.len()), answering, &date);
+            out.extend_from_slice(body.as_bytes());
+        });
+    }
+
+    /// Writes what is left, says goodbye, and reads what the client still sends for a while, so
+    /// that it is not reset before it has read our answer.
+    async fn close(&mut self) {
+        self.watch.0.arm(self.cx.config.write_timeout);
+        let flushed = poll_fn(|cx| {
+            let mut progress = 0;
+            match self.write.poll_flush(&mut self.io, cx, &mut progress) {
+                Poll::Pending if self.watch.0.expired() => Poll::Ready(false),
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(result) => Poll::Ready(result.is_ok()),
+            }
+        })
+        .await;
+        if !flushed || poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await.is_err() {
+            return;
+        }
+        self.watch.0.arm(LINGER);
+        let mut left = LINGER_BYTES;
+        loop {
+            self.read.clear();
+            let read = poll_fn(|cx| match self.poll_fill(cx) {
+                Poll::Pending if self.watch.0.expired() => Poll::Ready(Ok(0)),
+                other => other,
+            })
+            .await;
+            match read {
+                Ok(n) if n > 0 && left > n => left -= n,
+                _ => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! One request and its response on an HTTP/1 connection: both directions at once.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::connection::{After, Connection};
+use super::encode::{Answering, BodyFraming, encode_chunk_size, encode_head, encode_interim};
+use super::parse::Parsed;
+use super::upload::Upload;
+use crate::http::{self, BodyError, Link, LinkWaker, Outgoing, Progress, ResponseHead};
+use crate::server::access_log::AccessEntry;
+
+/// Response bytes in the write buffer beyond which no more are taken from the handler.
+const WRITE_WINDOW: usize = 64 * 1024;
+/// Bytes of the next requests that are read while a response is made.
+const PIPELINE_WINDOW: usize = 16 * 1024;
+/// An unread body of up to this size is read and thrown away to keep the connection.
+const DISCARD_LIMIT: u64 = 256 * 1024;
+/// Room for a read of a body that is known to be large.
+const UPLOAD_ROOM: usize = 128 * 1024;
+
+/// What the connection waits for, each with its own time-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Handler,
+    Upload,
+    Client,
+}
+
+/// The exchange in hand.
+struct Exchange {
+    link: Arc<Link>,
+    upload: Upload,
+    answering: Answering,
+    /// The client waits for `100 Continue` before it sends the body.
+    expects: bool,
+    /// How the response's body is framed, once its head has been encoded.
+    framing: Option<BodyFraming>,
+    done: bool,
+    discarding: bool,
+    waiting: Waiting,
+    status: u16,
+    sent: u64,
+    access: Option<AccessEntry>,
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
+    /// Has a request answered.
+    pub(crate) async fn exchange(&mut self, parsed: Parsed) -> After {
+        self.watch.0.disarm();
+        self.read.advance(parsed.consumed);
+        let upload = Upload::new(parsed.framing, self.cx.config.max_body_size);
+        let waker = LinkWaker { task: self.task.clone(), queue: self.cx.wake.clone() };
+        let link = Link::new(waker, !upload.ended());
+        let mut exchange = Exchange {
+            upload,
+            answering: Answering {
+                version: parsed.head.version(),
+                head_request: parsed.head.is_head(),
+                keep_alive: parsed.keep_alive,
+            },
+            expects: parsed.expect_continue,
+            framing: None,
+            done: false,
+            discarding: false,
+            waiting: Waiting::Handler,
+            status: 0,
+            sent: 0,
+            access: self.cx.access_log.map(|log| log.begin(&self.info, &parsed.head)),
+            link,
+        };
+        if let Err(after) = self.prebuffer(&mut exchange).await {
+            return after;
+        }
+        let (request, writer) =
+            http::exchange(parsed.head, self.info.clone(), exchange.link.clone());
+        self.cx.dispatch.dispatch(request, writer);
+        let after = poll_fn(|cx| self.poll_exchange(&mut exchange, cx)).await;
+        if after != After::KeepAlive {
+            exchange.link.close();
+        }
+        if let Some(access) = exchange.access {
+            access.end(exchange.status, exchange.sent, after != After::Abort);
+        }
+        self.watch.0.disarm();
+        after
+    }
+
+    /// Reads a small body before the handler is called, so that it need not wait for it.
+    async fn prebuffer(&mut self, exchange: &mut Exchange) -> Result<(), After> {
+        let limit = self.cx.dispatch.prebuffer() as u64;
+        if exchange.upload.ended() || exchange.expects || exchange.upload.missing().is_none_or(|n| n > limit) {
+            return Ok(());
+        }
+        self.watch.0.arm(self.cx.config.body_timeout);
+        loop {
+            // A body of known length cannot be malformed, and its size has been checked.
+            let _ = exchange.upload.take(&mut self.read, Some(&exchange.link));
+            if exchange.upload.ended() {
+                self.watch.0.disarm();
+                return Ok(());
+            }
+            self.make_room(exchange);
+            let filled = poll_fn(|cx| match self.poll_fill(cx) {
+                Poll::Pending if self.watch.0.expired() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(read) => Poll::Ready(Some(read)),
+            })
+            .await;
+            match filled {
+                Some(Ok(n)) if n > 0 => self.watch.0.arm(self.cx.config.body_timeout),
+                Some(_) => return Err(After::Abort),
+                None => {
+                    self.reject_upload(exchange, BodyError::TimedOut);
+                    return Err(After::Close);
+                }
+            }
+        }
+    }
+
+    fn make_room(&mut self, exchange: &Exchange) {
+        let missing = exchange.upload.missing().unwrap_or(exchange.upload.taken()) as usize;
+        let room = missing.min(UPLOAD_ROOM);
+        if self.read.capacity() - self.read.len() < room.min(UPLOAD_ROOM / 4) {
+            self.read.reserve(room);
+        }
+    }
+
+    fn poll_exchange(&mut self, exchange: &mut Exchange, cx: &mut TaskContext<'_>) -> Poll<After> {
+        loop {
+            if !exchange.done && self.write.len() < WRITE_WINDOW {
+                let out = exchange.link.take_outgoing();
+                if self.encode(exchange, out) == Progress::Aborted {
+                    return self.abort(exchange, cx);
+                }
+                if exchange.expects && !exchange.done && exchange.framing.is_none() && exchange.link.asked_for_upload() {
+                    exchange.expects = false;
+                    self.write.append(|out| encode_interim(out, &ResponseHead::new(100)));
+                }
+            }
+            let mut progress = 0;
+            let writing = !self.write.is_empty();
+            let flushed = match self.write.poll_flush(&mut self.io, cx, &mut progress) {
+                Poll::Ready(Ok(())) => true,
+                Poll::Ready(Err(_)) => return Poll::Ready(After::Abort),
+                Poll::Pending => false,
+            };
+            if exchange.done && flushed {
+                if exchange.upload.ended() {
+                    return Poll::Ready(self.after(exchange));
+                }
+                if !self.begin_discard(exchange) {
+                    return Poll::Ready(After::Close);
+                }
+            }
+            let read = match self.poll_upload(exchange, cx) {
+                Ok(read) => read,
+                Err(after) => return Poll::Ready(after),
+            };
+            if (writing && flushed) || read {
+                continue;
+            }
+            return self.wait(exchange, flushed, progress > 0);
+        }
+    }
+
+    /// Sets the time-out for what is waited for.
+    fn wait(&mut self, exchange: &mut Exchange, flushed: bool, progress: bool) -> Poll<After> {
+        let waiting = if !flushed {
+            Waiting::Client
+        } else if !exchange.upload.ended() && (exchange.discarding || exchange.link.wants_upload()) && !exchange.expects {
+            Waiting::Upload
+        } else {
+            Waiting::Handler
+        };
+        if self.watch.0.expired() {
+            match exchange.waiting {
+                Waiting::Client => {
+                    log::info!(target: "gohttp.request", "{}: connection cut: the client took nothing for write_timeout", self.info.peer_host);
+                    return Poll::Ready(After::Abort);
+                }
+                Waiting::Upload => return Poll::Ready(self.fail_upload(exchange, BodyError::TimedOut)),
+                Waiting::Handler => {}
+            }
+        }
+        if waiting != exchange.waiting || progress {
+            exchange.waiting = waiting;
+            match waiting {
+                Waiting::Client => self.watch.0.arm(self.cx.config.write_timeout),
+                Waiting::Upload => self.watch.0.arm(self.cx.config.body_timeout),
+                Waiting::Handler => self.watch.0.disarm(),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Reads what the client sends. Returns whether anything was read that another look may need.
+    fn poll_upload(&mut self, exchange: &mut Exchange, cx: &mut TaskContext<'_>) -> Result<bool, After> {
+        if exchange.upload.ended() {
+            // Only to see that the client goes: what comes is kept for the next request.
+            if !self.read_closed && self.read.len() < PIPELINE_WINDOW {
+                match self.poll_fill(cx) {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok(n)) if n > 0 => return Ok(true),
+                    // The client may only have finished sending: it is told to who asks, and the
+                    // response is still written.
+                    Poll::Ready(Ok(_)) => exchange.link.hang_up(),
+                    Poll::Ready(Err(_)) => return Err(After::Abort),
+                }
+            }
+            return Ok(false);
+        }
+        if !exchange.discarding && !exchange.link.wants_upload() {
+            return Ok(false);
+        }
+        let link = (!exchange.discarding).then_some(&*exchange.link);
+        let before = exchange.upload.taken();
+        if let Err(error) = exchange.upload.take(&mut self.read, link) {
+            return Err(self.fail_upload(exchange, error));
+        }
+        if exchange.discarding && exchange.upload.taken() > DISCARD_LIMIT * 2 {
+            return Err(After::Close);
+        }
+        if exchange.upload.ended() || exchange.upload.taken() != before {
+            return Ok(true);
+        }
+        self.make_room(exchange);
+        match self.poll_fill(cx) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(n)) if n > 0 => {
+                self.watch.0.arm(self.cx.config.body_timeout);
+                exchange.waiting = Waiting::Upload;
+                exchange.expects = false;
+                Ok(true)
+            }
+            Poll::Ready(_) => {
+                exchange.link.end_upload(Some(BodyError::Disconnected));
+                exchange.link.close();
+                Err(After::Abort)
+            }
+        }
+    }
+
+    /// The body cannot be had. If the response has not begun the client is told.
+    fn fail_upload(&mut self, exchange: &mut Exchange, error: BodyError) -> After {
+        exchange.link.end_upload(Some(error));
+        if exchange.framing.is_none() {
+            self.reject_upload(exchange, error);
+            return After::Close;
+        }
+        if exchange.done { After::Close } else { After::Abort }
+    }
+
+    fn reject_upload(&mut self, exchange: &mut Exchange, error: BodyError) {
+        log::info!(target: "gohttp.request", "{} for a request from {}: {error}", error.status(), self.info.peer_host);
+        exchange.status = error.status();
+        self.respond_plain(error.status());
+    }
+
+    /// Whether an unread body is short enough to be thrown away; else the connection ends.
+    fn begin_discard(&mut self, exchange: &mut Exchange) -> bool {
+        if exchange.expects || !exchange.answering.keep_alive {
+            return false;
+        }
+        exchange.discarding = true;
+        exchange.upload.missing().is_none_or(|n| n <= DISCARD_LIMIT)
+    }
+
+    fn after(&self, exchange: &Exchange) -> After {
+        if exchange.answering.keep_alive { After::KeepAlive } else { After::Close }
+    }
+
+    /// Ends a response that is not whole: what has been given is sent, and no proper end.
+    fn abort(&mut self, exchange: &mut Exchange, cx: &mut TaskContext<'_>) -> Poll<After> {
+        exchange.done = true;
+        exchange.answering.keep_alive = false;
+        let mut progress = 0;
+        let _ = self.write.poll_flush(&mut self.io, cx, &mut progress);
+        Poll::Ready(After::Abort)
+    }
+
+    /// Puts the handler's parts in the write buffer.
+    fn encode(&mut self, exchange: &mut Exchange, out: Outgoing) -> Progress {
+        for interim in &out.interim {
+            if exchange.answering.version == http::Version::Http11 {
+                self.write.append(|buf| encode_interim(buf, interim));
+            }
+        }
+        if let Some(head) = &out.head {
+            self.encode_head(exchange, head);
+        }
+        for data in out.body {
+            self.encode_data(exchange, data);
+        }
+        if out.progress == Progress::Complete {
+            exchange.done = true;
+            if exchange.framing == Some(BodyFraming::Chunked) {
+                self.write.append(|buf| buf.extend_from_slice(b"0\r\n\r\n"));
+            }
+        }
+        out.progress
+    }
+
+    fn encode_head(&mut self, exchange: &mut Exchange, head: &ResponseHead) {
+        let answering = &mut exchange.answering;
+        // A body that is still on its way and too long to throw away ends the connection; the
+        // client is told so before it asks again.
+        let keepable = exchange.upload.missing().is_none_or(|n| n <= DISCARD_LIMIT) && !exchange.expects;
+        answering.keep_alive &= keepable && !self.cx.registry.draining();
+        let date = self.cx.registry.date();
+        let mut framing = BodyFraming::Plain;
+        self.write.append(|buf| {
+            (framing, answering.keep_alive) = encode_head(buf, head, *answering, &date);
+        });
+        exchange.framing = Some(framing);
+        exchange.status = head.status();
+    }
+
+    fn encode_data(&mut self, exchange: &mut Exchange, data: Bytes) {
+        exchange.sent += data.len() as u64;
+        if exchange.framing == Some(BodyFraming::Chunked) {
+            self.write.append(|buf| encode_chunk_size(buf, data.len()));
+            self.write.push(data);
+            self.write.append(|buf| buf.extend_from_slice(b"\r\n"));
+        } else {
+            self.write.push(data);
+        }
+    }
+}

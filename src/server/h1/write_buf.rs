@@ -1,0 +1,131 @@
+//! What waits to be written to a connection: small pieces gathered, large ones by reference.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+
+/// A piece up to this size is copied behind the one before it; a larger one is sent as it is.
+const COPY_UP_TO: usize = 8 * 1024;
+/// Slices given to one vectored write.
+const SLICES: usize = 16;
+
+#[derive(Debug)]
+enum Piece {
+    Flat(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Flat(v) => v,
+            Self::Shared(b) => b,
+        }
+    }
+}
+
+/// Bytes on their way out.
+#[derive(Debug, Default)]
+pub(crate) struct WriteBuf {
+    pieces: VecDeque<Piece>,
+    /// Bytes of the first piece that have been written.
+    written: usize,
+    len: usize,
+    /// A used flat buffer, kept for the next response.
+    spare: Vec<u8>,
+}
+
+impl WriteBuf {
+    /// Bytes not written yet.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Gives a flat buffer to append to, whose growth is counted.
+    pub(crate) fn append(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
+        if !matches!(self.pieces.back(), Some(Piece::Flat(_))) {
+            let spare = std::mem::take(&mut self.spare);
+            self.pieces.push_back(Piece::Flat(spare));
+        }
+        if let Some(Piece::Flat(flat)) = self.pieces.back_mut() {
+            let before = flat.len();
+            fill(flat);
+            self.len += flat.len() - before;
+        }
+    }
+
+    /// Appends bytes, by copy or by reference.
+    pub(crate) fn push(&mut self, data: Bytes) {
+        if data.len() <= COPY_UP_TO {
+            self.append(|flat| flat.extend_from_slice(&data));
+        } else {
+            self.len += data.len();
+            self.pieces.push_back(Piece::Shared(data));
+        }
+    }
+
+    /// Writes all of it. Returns the bytes written by this call.
+    pub(crate) fn poll_flush<I: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut I,
+        cx: &mut Context<'_>,
+        progress: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        while self.len > 0 {
+            let n = if self.pieces.len() == 1 {
+                let bytes = &self.pieces[0].bytes()[self.written..];
+                ready!(Pin::new(&mut *io).poll_write(cx, bytes))?
+            } else {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let mut skip = self.written;
+                let mut count = 0;
+                for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+                    *slice = IoSlice::new(&piece.bytes()[skip..]);
+                    skip = 0;
+                    count += 1;
+                }
+                ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices[..count]))?
+            };
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            *progress += n;
+            self.advance(n);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn advance(&mut self, mut n: usize) {
+        self.len -= n;
+        while let Some(first) = self.pieces.front() {
+            let left = first.bytes().len() - self.written;
+            if n < left {
+                self.written += n;
+                return;
+            }
+            n -= left;
+            self.written = 0;
+            if let Some(Piece::Flat(mut flat)) = self.pieces.pop_front()
+                && flat.capacity() <= COPY_UP_TO * 2
+            {
+                flat.clear();
+                self.spare = flat;
+            }
+        }
+    }
+
+    /// Gives back what an idle connection need not hold.
+    pub(crate) fn shrink(&mut self) {
+        if self.spare.capacity() > 1024 {
+            self.spare = Vec::new();
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Listening sockets: one trait, so that all behind it is written once.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::http::Peer;
+
+/// Something that connections come from.
+pub(crate) trait Listener: Send + 'static {
+    /// A connection's transport.
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection, the client's end and ours. Errors are the caller's to log and retry.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Io, Peer, Peer)>> + Send;
+
+    /// A connection that waits already, if there is one.
+    fn try_accept(&self) -> Option<(Self::Io, Peer, Peer)> {
+        match pin!(self.accept()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(accepted)) => Some(accepted),
+            _ => None,
+        }
+    }
+}
+
+impl Listener for TcpListener {
+    type Io = TcpStream;
+
+    async fn accept(&self) -> io::Result<(TcpStream, Peer, Peer)> {
+        let (stream, peer) = TcpListener::accept(self).await?;
+        // Without this, a response in two writes can wait for the client's delayed ACK.
+        stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
+        Ok((stream, Peer::Tcp(peer), Peer::Tcp(local)))
+    }
+}
+
+impl Listener for UnixListener {
+    type Io = UnixStream;
+
+    async fn accept(&self) -> io::Result<(UnixStream, Peer, Peer)> {
+        let (stream, _) = UnixListener::accept(self).await?;
+        let local = stream.local_addr()?.as_pathname().map(std::path::Path::to_path_buf);
+        Ok((stream, Peer::Unix(None), Peer::Unix(local)))
+    }
+}
+
+/// A listening socket made elsewhere, of either family.
+#[derive(Debug)]
+pub enum Listening {
+    /// Over TCP.
+    Tcp(std::net::TcpListener),
+    /// Over a Unix socket.
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl Listening {
+    /// Takes over a listening socket.
+    ///
+    /// # Errors
+    /// If it is no socket, or of a family that is not served.
+    pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
+        let socket = socket2::Socket::from(fd);
+        socket.set_nonblocking(true)?;
+        match socket.local_addr()?.domain() {
+            socket2::Domain::IPV4 | socket2::Domain::IPV6 => Ok(Self::Tcp(socket.into())),
+            socket2::Domain::UNIX => Ok(Self::Unix(socket.into())),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a TCP nor a Unix socket")),
+        }
+    }
+}

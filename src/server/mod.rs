@@ -1,0 +1,122 @@
+//! The engine: sockets, connections, time-outs and drain. No Python in it.
+
+mod access_log;
+mod accept;
+mod connection;
+mod context;
+mod driver;
+mod h1;
+mod h2;
+mod listener;
+mod signals;
+mod timeouts;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context as TaskContext, Poll, Waker};
+
+pub use driver::Driver;
+pub use listener::Listening;
+pub use signals::Signals;
+
+use crate::config::EngineConfig;
+use crate::http::Dispatch;
+use context::Context;
+use timeouts::Registry;
+
+/// A running server. Dropping it does not stop it; its tasks live on the driver.
+#[derive(Debug)]
+pub struct Server {
+    registry: Arc<Registry>,
+    finished: Arc<Finished>,
+    wake: Arc<crate::wake::WakeQueue>,
+}
+
+#[derive(Debug, Default)]
+struct Finished {
+    done: AtomicBool,
+    waiter: std::sync::Mutex<Option<Waker>>,
+}
+
+impl Server {
+    /// Starts to accept on `listeners`, with `dispatch` answering. The server lives on `driver`,
+    /// which must be driven for anything to happen.
+    ///
+    /// # Errors
+    /// If a listening socket cannot be watched.
+    pub fn start(
+        driver: &Driver,
+        listeners: Vec<Listening>,
+        config: EngineConfig,
+        dispatch: Arc<dyn Dispatch>,
+    ) -> io::Result<Self> {
+        let _entered = driver.enter();
+        let registry = Registry::new();
+        let graceful = config.graceful_timeout;
+        let cx = Arc::new(Context {
+            access_log: config.access_log.then_some(access_log::AccessLog),
+            config,
+            dispatch,
+            wake: driver.wake_queue().clone(),
+            registry: registry.clone(),
+        });
+        let mut accepting = Vec::new();
+        for listener in listeners {
+            accepting.push(match listener {
+                Listening::Tcp(socket) => {
+                    tokio::spawn(accept::run(tokio::net::TcpListener::from_std(socket)?, cx.clone()))
+                }
+                Listening::Unix(socket) => {
+                    tokio::spawn(accept::run(tokio::net::UnixListener::from_std(socket)?, cx.clone()))
+                }
+            });
+        }
+        let sweep = tokio::spawn(registry.clone().sweep());
+        let finished = Arc::new(Finished::default());
+        let told = finished.clone();
+        let watched = registry.clone();
+        tokio::spawn(async move {
+            for task in accepting {
+                // An accept task that panicked accepts no more, which is what is waited for.
+                let _ = task.await;
+            }
+            accept::drained(&watched, graceful).await;
+            sweep.abort();
+            told.done.store(true, Relaxed);
+            if let Some(waker) = crate::wake::lock(&told.waiter).take() {
+                waker.wake();
+            }
+        });
+        Ok(Self { registry, finished, wake: driver.wake_queue().clone() })
+    }
+
+    /// Begins the stop: what waits in the backlog is accepted, requests in flight are answered,
+    /// then everything closes. From any thread; further calls do nothing.
+    pub fn drain(&self) {
+        self.registry.drain();
+        self.wake.nudge();
+    }
+
+    /// Whether the stop has begun.
+    pub fn draining(&self) -> bool {
+        self.registry.draining()
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.registry.open()
+    }
+
+    /// Ready when the server has stopped.
+    pub fn poll_finished(&self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        if self.finished.done.load(Relaxed) {
+            return Poll::Ready(());
+        }
+        let mut waiter = crate::wake::lock(&self.finished.waiter);
+        if !waiter.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *waiter = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,203 @@
+//! Time-outs by one coarse sweep over all connections.
+//!
+//! A timer of the runtime per request costs more than a thousand instructions; a deadline here
+//! costs one store. The price is precision: a deadline fires up to two ticks late, never early.
+//! The same registry lets a drain reach every connection.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+
+use crate::wake::lock;
+
+/// How often the sweep looks.
+pub(crate) const TICK: Duration = Duration::from_millis(250);
+
+const NONE: u32 = 0;
+const EXPIRED: u32 = u32::MAX;
+
+/// One connection's place in the registry.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// The tick at which the connection is woken; [`NONE`] or [`EXPIRED`].
+    deadline: AtomicU32,
+    task: Mutex<Option<Waker>>,
+    registry: Arc<Registry>,
+    slot: AtomicUsize,
+}
+
+impl Watch {
+    /// Whom to wake; to be called from the connection's task.
+    pub(crate) fn set_task(&self, waker: &Waker) {
+        let mut task = lock(&self.task);
+        if !task.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *task = Some(waker.clone());
+        }
+    }
+
+    /// Wakes the connection after `delay` from now, in place of an earlier deadline.
+    pub(crate) fn arm(&self, delay: Duration) {
+        let ticks = delay.as_millis().div_ceil(TICK.as_millis()).min(u128::from(u32::MAX / 2)) as u32;
+        self.deadline.store(self.registry.now.load(Relaxed) + ticks + 1, Relaxed);
+    }
+
+    /// Takes the deadline away.
+    pub(crate) fn disarm(&self) {
+        self.deadline.store(NONE, Relaxed);
+    }
+
+    /// Whether the deadline has passed.
+    pub(crate) fn expired(&self) -> bool {
+        self.deadline.load(Relaxed) == EXPIRED
+    }
+
+    fn wake(&self) {
+        if let Some(task) = lock(&self.task).as_ref() {
+            task.wake_by_ref();
+        }
+    }
+}
+
+/// A connection's registration; dropping it takes the connection out.
+#[derive(Debug)]
+pub(crate) struct Registered(pub(crate) Arc<Watch>);
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.0.registry.remove(&self.0);
+    }
+}
+
+/// All open connections of a server, its coarse clock and its drain flag.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    now: AtomicU32,
+    date: Mutex<(u64, [u8; 29])>,
+    watches: Mutex<Vec<Arc<Watch>>>,
+    draining: AtomicBool,
+    /// Told when a connection ends and when a drain begins.
+    pub(crate) changed: Notify,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Arc<Self> {
+        let registry = Arc::new(Self {
+            now: AtomicU32::new(1),
+            date: Mutex::new((0, [b' '; 29])),
+            watches: Mutex::new(Vec::new()),
+            draining: AtomicBool::new(false),
+            changed: Notify::new(),
+        });
+        registry.tick();
+        registry
+    }
+
+    /// Enters a connection.
+    pub(crate) fn register(self: &Arc<Self>) -> Registered {
+        let mut watches = lock(&self.watches);
+        let watch = Arc::new(Watch {
+            deadline: AtomicU32::new(NONE),
+            task: Mutex::new(None),
+            registry: self.clone(),
+            slot: AtomicUsize::new(watches.len()),
+        });
+        watches.push(watch.clone());
+        Registered(watch)
+    }
+
+    fn remove(&self, watch: &Watch) {
+        let mut watches = lock(&self.watches);
+        let slot = watch.slot.load(Relaxed);
+        watches.swap_remove(slot);
+        if let Some(moved) = watches.get(slot) {
+            moved.slot.store(slot, Relaxed);
+        }
+        drop(watches);
+        self.changed.notify_waiters();
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        lock(&self.watches).len()
+    }
+
+    /// Whether the server is stopping.
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// Begins the stop: every connection looks at itself.
+    pub(crate) fn drain(&self) {
+        if !self.draining.swap(true, Relaxed) {
+            self.wake_all();
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn wake_all(&self) {
+        for watch in lock(&self.watches).iter() {
+            watch.wake();
+        }
+    }
+
+    /// The `Date` of now, up to a tick old (RFC 9110 section 6.6.1).
+    pub(crate) fn date(&self) -> [u8; 29] {
+        lock(&self.date).1
+    }
+
+    fn tick(&self) {
+        let now = SystemTime::now();
+        let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let mut date = lock(&self.date);
+        if date.0 != seconds {
+            let text = httpdate::fmt_http_date(now);
+            date.0 = seconds;
+            date.1.copy_from_slice(text.as_bytes());
+        }
+    }
+
+    /// Sweeps until the task is dropped.
+    pub(crate) async fn sweep(self: Arc<Self>) {
+        let mut interval = tokio::time::interval(TICK);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            interval.tick().await;
+            self.tick();
+            let now = self.now.fetch_add(1, Relaxed) + 1;
+            for watch in lock(&self.watches).iter() {
+                let deadline = watch.deadline.load(Relaxed);
+                if deadline != NONE && deadline <= now {
+                    watch.deadline.store(EXPIRED, Relaxed);
+                    watch.wake();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registry_keeps_places_true_as_connections_leave() {
+        let registry = Registry::new();
+        let a = registry.register();
+        let b = registry.register();
+        let c = registry.register();
+        drop(a);
+        drop(c);
+        assert_eq!(registry.open(), 1);
+        drop(b);
+        assert_eq!(registry.open(), 0);
+    }
+
+    #[test]
+    fn the_date_is_an_imf_fixdate() {
+        let date = Registry::new().date();
+        assert!(httpdate::parse_http_date(std::str::from_utf8(&date).expect("ascii")).is_ok());
+    }
+}

@@ -1,0 +1,84 @@
+//! Wake-ups gathered and announced once.
+//!
+//! Waking a task of the runtime from outside it costs a system call each time (an eventfd write).
+//! Handlers run outside the runtime, so their wake-ups are put here, and whoever drives the
+//! runtime delivers them from inside, where a wake costs none. Only when the driver may be asleep
+//! is it told, and once, however many wake-ups follow.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+/// Locks, and goes on after a panic elsewhere: what these mutexes guard is whole between calls.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<Waker>,
+    /// The driver's own waker while it is inside the runtime.
+    driver: Option<Waker>,
+    announced: bool,
+}
+
+/// The wake-ups of one runtime. See the module's text.
+#[derive(Debug, Default)]
+pub struct WakeQueue {
+    state: Mutex<State>,
+}
+
+impl WakeQueue {
+    /// Wakes `waker` from inside the runtime, soon.
+    pub fn push(&self, waker: Waker) {
+        let mut state = lock(&self.state);
+        state.waiting.push(waker);
+        Self::announce(&mut state);
+    }
+
+    /// Has the driver look at its conditions again, if it is inside the runtime.
+    pub fn nudge(&self) {
+        Self::announce(&mut lock(&self.state));
+    }
+
+    fn announce(state: &mut State) {
+        if !state.announced
+            && let Some(driver) = &state.driver
+        {
+            state.announced = true;
+            driver.wake_by_ref();
+        }
+    }
+
+    /// Called by the driver at each look: delivers what waits, and is told of what comes later.
+    /// The driver must look at its own conditions after this, never before, or it sleeps over
+    /// a change that came between.
+    pub(crate) fn deliver(&self, driver: &Waker) {
+        let mut waiting = {
+            let mut state = lock(&self.state);
+            state.announced = false;
+            match &state.driver {
+                Some(known) if known.will_wake(driver) => {}
+                _ => state.driver = Some(driver.clone()),
+            }
+            if state.waiting.is_empty() {
+                return;
+            }
+            std::mem::take(&mut state.waiting)
+        };
+        for waker in waiting.drain(..) {
+            waker.wake();
+        }
+        // Give the capacity back rather than allocate again at the next turn.
+        let mut state = lock(&self.state);
+        if state.waiting.capacity() < waiting.capacity() && state.waiting.is_empty() {
+            state.waiting = waiting;
+        }
+    }
+
+    /// Called by the driver as it leaves the runtime: from now on nothing is announced.
+    pub(crate) fn leave(&self) {
+        let mut state = lock(&self.state);
+        state.driver = None;
+        state.announced = false;
+    }
+}
