@@ -1,5 +1,6 @@
 """A picture of a scenario: horizontal bars of CPU time for each request, as SVG made by hand."""
 
+import statistics
 from html import escape
 
 from .results import RowResult, ScenarioResult
@@ -9,7 +10,8 @@ MARGIN = 28
 LABEL = 180  # where the bars begin, from the margin
 VALUES = 190  # room right of the longest bar
 BAR, STEP = 16, 25
-HEAD, GROUP_HEAD, GROUP_GAP, FOOT = 84, 26, 18, 34
+HEAD, GROUP_HEAD, GROUP_GAP, FOOT = 84, 30, 16, 30
+CUT = 4.0  # a bar more than so many times its group's median is broken off
 
 FONT = "-apple-system, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 PAPER, INK, SOFT, RULE = "#ffffff", "#1f2933", "#6b7785", "#e4e8ec"
@@ -32,6 +34,12 @@ def bar(y: float, length: float, colour: str) -> str:
     )
 
 
+def break_mark(length: float, y: float) -> str:
+    """A slanted gap near the end of a bar that is longer than shown."""
+    x = MARGIN + LABEL + length - 26
+    return f'<path d="M{x:.1f} {y + BAR + 2:g}l7 -{BAR + 4}h6l-7 {BAR + 4}z" fill="{PAPER}"/>'
+
+
 def whisker(y: float, low: float, high: float) -> list[str]:
     """The range of the rounds, over the end of a bar."""
     x = MARGIN + LABEL
@@ -52,8 +60,16 @@ def groups(rows: list[RowResult], variant: str) -> dict[str, list[RowResult]]:
     return found
 
 
-def line(row: RowResult, variant: str, y: float, scale: float) -> list[str]:
+def longest(rows: list[RowResult], variant: str) -> float:
+    """The cost that fills a group's width: the dearest, unless it dwarfs the others."""
+    costs = [row.spread(variant, lambda sample: sample.cpu_us) for row in rows]
+    limit = CUT * statistics.median(cost.median for cost in costs)
+    return max(cost.high for cost in costs if cost.median <= limit)
+
+
+def line(row: RowResult, variant: str, y: float, most: float) -> list[str]:
     """One row: name, bar, figures."""
+    scale = (WIDTH - 2 * MARGIN - LABEL - VALUES) / most
     cost = row.spread(variant, lambda sample: sample.cpu_us)
     rate = row.spread(variant, lambda sample: sample.rate)
     colour = OURS if row.ours else BASE if row.group.startswith("Engine") else THEIRS
@@ -61,13 +77,15 @@ def line(row: RowResult, variant: str, y: float, scale: float) -> list[str]:
     ink, weight = (OURS_INK, 600) if row.ours else (INK, 400)
     parts = [
         text(MARGIN + LABEL - 10, base, row.name, text_anchor="end", fill=ink, font_weight=weight),
-        bar(y, max(1.0, cost.median * scale), colour),
+        bar(y, max(1.0, min(cost.median, most) * scale), colour),
     ]
-    if cost.high > cost.low:
+    if cost.median > most:
+        parts.append(break_mark(most * scale, y))
+    elif cost.high > cost.low:
         parts += whisker(y, cost.low * scale, cost.high * scale)
     value = f"{cost.median:.1f} µs" if cost.median < 100 else f"{cost.median:,.0f} µs"
     flag = "  ⚠ errors" if row.errors(variant) else ""
-    x = MARGIN + LABEL + max(cost.high, cost.median) * scale + 8
+    x = MARGIN + LABEL + min(cost.high, most) * scale + 8
     parts.append(
         f'<text x="{x:.1f}" y="{base:g}" fill="{ink}"><tspan font-weight="600">{value}</tspan>'
         f'<tspan dx="8" fill="{SOFT}" font-size="11">{rate.median:,.0f} req/s{flag}</tspan></text>'
@@ -87,26 +105,29 @@ def draw(result: ScenarioResult) -> str:
         text(
             MARGIN,
             58,
-            f"CPU time of the server for each request: shorter is better. {variant.title}.",
+            f"CPU time of the server for each request: shorter is better. "
+            f"{variant.title[0].upper()}{variant.title[1:]}.",
             fill=SOFT,
         ),
     ]
     y = float(HEAD)
     for group, rows in found.items():
-        most = max(row.spread(variant.name, lambda s: s.cpu_us).high for row in rows)
-        scale = (WIDTH - 2 * MARGIN - LABEL - VALUES) / most
+        most = longest(rows, variant.name)
         parts.append(f'<path d="M{MARGIN} {y:g}H{WIDTH - MARGIN}" stroke="{RULE}"/>')
         parts.append(text(MARGIN, y + 18, group, font_weight=600, fill=SOFT, font_size=12))
         y += GROUP_HEAD
         for row in rows:
-            parts += line(row, variant.name, y, scale)
+            parts += line(row, variant.name, y, most)
             y += STEP
         y += GROUP_GAP
     about = result.about
-    own = "Each group has its own scale. " if len(found) > 1 else ""
-    foot = f"{own}{about['machine']}, {about['python']}, {about['date']}, commit {about['commit']}"
-    parts.append(text(MARGIN, y + 8, foot, fill=SOFT, font_size=11))
-    height = y + FOOT
+    feet = [f"{about['machine']}, {about['python']}, {about['date']}, commit {about['commit']}"]
+    if len(found) > 1:
+        feet.insert(0, "Each group has its own scale; a broken bar is longer than shown.")
+    for foot in feet:
+        parts.append(text(MARGIN, y + 6, foot, fill=SOFT, font_size=11))
+        y += 16
+    height = y - 16 + FOOT
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}"'
         f' viewBox="0 0 {WIDTH} {height:g}" font-family="{FONT}" font-size="13" fill="{INK}"'

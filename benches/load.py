@@ -11,6 +11,7 @@ from typing import Protocol, Self
 from .places import PEERS, without_paths
 
 INSTALL = {"wrk": "apt-get install wrk", "ab": "apt-get install apache2-utils"}
+AB_CHATTER = "Benchmarking 127.0.0.1 (be patient)..."
 
 
 class LoadFailure(Exception):
@@ -133,7 +134,9 @@ def run(load: Load, base: str, timeout: float = 300) -> Loaded:
         out.seek(0)
         text = out.read()
     if child.returncode:
-        lines = text.strip().splitlines()[-2:] or [f"exit status {child.returncode}"]
+        lines = text.replace(AB_CHATTER, "").strip().splitlines()[-2:] or [
+            f"exit status {child.returncode}"
+        ]
         raise LoadFailure(f"{load.command(base)[0]}: {'; '.join(lines)}")
     return Loaded(load.parse(text), children_ns() - before)
 

@@ -91,7 +91,8 @@ class Peers:
         for row in rows:
             missing = [part for part in (row.name, *row.needs) if part in self._failed]
             if missing:
-                reasons[row.name] = f"{missing[0]}: {self._failed[missing[0]]}"
+                prefix = "" if missing[0] == row.name else f"{missing[0]}: "
+                reasons[row.name] = prefix + self._failed[missing[0]]
         return reasons
 
     def command(self, row: Row, workload: str, port: int) -> list[str]:
@@ -145,13 +146,14 @@ class Peers:
 
         It comes last on the path there, so that every server runs the same frameworks.
         """
+        python = str(self._tools["python"])
+        site = run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
+        loan = Path(site.strip()) / "gohttp-under-test.pth"
+        loan.unlink(missing_ok=True)
         spec = importlib.util.find_spec(GOHTTP)
         places = list(spec.submodule_search_locations or ()) if spec else []
         if not places:
             raise Unavailable("not installed in this environment (make build)")
-        python = str(self._tools["python"])
-        site = run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
-        loan = Path(site.strip()) / "gohttp-under-test.pth"
         loan.write_text(f"{Path(places[0]).parent}\n")
         run([python, "-c", "from gohttp import route, run"], timeout=60)
         try:

@@ -2,7 +2,7 @@
 """What people read: progress, tables in the terminal, Markdown and pictures in files."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from . import chart, results
@@ -41,7 +41,7 @@ def step(done: Step) -> None:
     say(f"{count} {done.scenario} {done.round}  {done.row:<{width}}  {told}  ({left})")
 
 
-def listing(rows: Iterable[Row], scenarios: Iterable[Scenario]) -> None:
+def listing(rows: Sequence[Row], scenarios: Iterable[Scenario]) -> None:
     """Everything there is to choose from."""
     width = max(len(row.name) for row in rows)
     print("Rows:")
@@ -201,7 +201,11 @@ def as_markdown(rows: Table, figures: bool = True) -> str:
 
 def remarks(result: ScenarioResult) -> list[str]:
     """What a reader must know before believing a figure."""
-    lines = [f"skipped: {row.name}: {row.skipped}" for row in result.rows if row.skipped]
+    absent: dict[str, list[str]] = {}
+    for row in result.rows:
+        if row.skipped:
+            absent.setdefault(row.skipped, []).append(row.name)
+    lines = [f"skipped: {', '.join(names)}: {reason}" for reason, names in absent.items()]
     lines += [
         f"failed: {row.name}, {what}: {reason}"
         for row in result.rows
@@ -217,9 +221,10 @@ def remarks(result: ScenarioResult) -> list[str]:
     ]
     if noise:
         share, name, number = max(noise)
+        runs = f"{len(noise)} run{'s' * (len(noise) > 1)}"
         lines.append(
-            f"noise: in {len(noise)} runs other programs took more than {NOISY:.0%} of the two"
-            f" cores, at most {share:.0%} ({name}, round {number}): measure on a quiet machine"
+            f"noise: in {runs} other programs took more than {NOISY:.0%} of the two cores,"
+            f" at most {share:.0%} ({name}, round {number}): measure on a quiet machine"
         )
     return lines
 

@@ -96,7 +96,7 @@ class Runner:
             result.failures[f"round {number}"] = failure
         failure = failure or next(iter(result.failures.values()), "")
         if not result.samples:
-            result.skipped = failure
+            result.skipped = failure.removeprefix("round 1: ")
             again = (scenario.name, row.name)
             self._todo = [
                 step for at, step in enumerate(self._todo) if at <= self._done or step != again

@@ -9,4 +9,11 @@ pub mod http;
 pub mod server;
 mod wake;
 
+#[cfg(feature = "python")]
+mod bridge;
+#[cfg(feature = "python")]
+mod module;
+#[cfg(feature = "python")]
+mod wsgi;
+
 pub use wake::WakeQueue;

@@ -55,14 +55,22 @@ def configure(level: LogLevel, *, access_log: bool) -> None:
         access_logger.propagate = False
 
 
+def engine_level(level: LogLevel, *, access_log: bool) -> int:
+    """The least severe level number the engine has to pass on; access lines are info."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    return min(number, logging.INFO) if access_log else number
+
+
 def after_app_import() -> None:
     """Make peace with the logging an app configured while it was imported.
 
     `dictConfig` disables loggers it does not know by default; handlers the app gave to our
     loggers take the place of ours.
     """
+    for name in [n for n in logging.root.manager.loggerDict if n.startswith("gohttp.")]:
+        logging.getLogger(name).disabled = False
+    logger.disabled = False
     for each in (logger, access_logger):
-        each.disabled = False
         if any(not isinstance(handler, _OurHandler) for handler in each.handlers):
             for handler in [h for h in each.handlers if isinstance(h, _OurHandler)]:
                 each.removeHandler(handler)

@@ -80,6 +80,8 @@ impl std::error::Error for WriteError {}
 enum Stage {
     Fresh,
     Started,
+    /// The declared length has been given, and with it the end; the handler goes on.
+    Satisfied,
     Ended,
 }
 
@@ -122,7 +124,7 @@ impl ResponseWriter {
 
     /// Whether the head has left, or is about to leave, towards the client.
     pub fn committed(&self) -> bool {
-        self.stage == Stage::Ended || (self.stage == Stage::Started && self.head.is_none())
+        self.stage != Stage::Fresh && self.head.is_none()
     }
 
     /// Whether the response has ended.
@@ -159,7 +161,7 @@ impl ResponseWriter {
     pub fn start(&mut self, head: ResponseHead) -> Result<(), WriteError> {
         match self.stage {
             Stage::Ended => return Err(WriteError::Ended),
-            Stage::Started if self.head.is_none() => return Err(WriteError::Started),
+            Stage::Started | Stage::Satisfied if self.head.is_none() => return Err(WriteError::Started),
             _ => {}
         }
         self.stage = Stage::Started;
@@ -192,6 +194,14 @@ impl ResponseWriter {
             return Ok(());
         }
         let data = self.admit(data);
+        if self.stage == Stage::Started && self.remaining == Some(0) {
+            // The client has all of it now, however long the handler takes to end.
+            self.stage = Stage::Satisfied;
+            return self.give(data, Progress::Complete);
+        }
+        if self.stage == Stage::Satisfied {
+            return Ok(());
+        }
         self.give(data, Progress::Open)
     }
 
@@ -220,11 +230,13 @@ impl ResponseWriter {
     pub fn finish(&mut self, data: Bytes) -> Result<(), WriteError> {
         self.check_open()?;
         let data = self.admit(data);
+        if self.stage == Stage::Satisfied {
+            self.stage = Stage::Ended;
+            return Ok(());
+        }
         self.stage = Stage::Ended;
         if let Some(missing) = self.remaining.filter(|&n| n > 0) {
-            self.stage = Stage::Started;
             let given = self.give(data, Progress::Aborted);
-            self.stage = Stage::Ended;
             // A client that has gone is the reason, not the application.
             return given.and(Err(WriteError::Short(missing)));
         }
@@ -260,8 +272,8 @@ impl ResponseWriter {
 
     /// Ends the response so that the client sees that it is not whole.
     pub fn abort(&mut self) {
-        if self.stage != Stage::Ended {
-            self.stage = Stage::Ended;
+        let before = std::mem::replace(&mut self.stage, Stage::Ended);
+        if !matches!(before, Stage::Ended | Stage::Satisfied) {
             self.link.give(None, Bytes::new(), Progress::Aborted);
         }
     }
@@ -269,7 +281,7 @@ impl ResponseWriter {
     fn check_open(&self) -> Result<(), WriteError> {
         match self.stage {
             Stage::Fresh => Err(WriteError::NotStarted),
-            Stage::Started => Ok(()),
+            Stage::Started | Stage::Satisfied => Ok(()),
             Stage::Ended => Err(WriteError::Ended),
         }
     }

@@ -19,17 +19,18 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes over SIGTERM and SIGINT of this process.
+    /// Takes over SIGTERM and SIGINT of this process. `insist`: a second one ends it at once; a
+    /// supervised worker can get SIGTERM twice for one stop.
     ///
     /// # Errors
     /// If the system refuses.
-    pub fn install(driver: &Driver) -> io::Result<Self> {
+    pub fn install(driver: &Driver, insist: bool) -> io::Result<Self> {
         let _entered = driver.enter();
         let streams = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
         // In this order: the handler that ends the process sees the flag of an earlier signal.
         let asked = Arc::new(AtomicBool::new(false));
         let mut ids = Vec::new();
-        for number in [SIGTERM, SIGINT] {
+        for number in [SIGTERM, SIGINT].into_iter().filter(|_| insist) {
             ids.push(signal_hook::flag::register_conditional_shutdown(number, 128 + number, asked.clone())?);
             ids.push(signal_hook::flag::register(number, asked.clone())?);
         }

@@ -5,9 +5,9 @@ uvloop.  With
 
     GOHTTP_TEST_SERVER=reference python -m pytest tests/frameworks
 
-gunicorn (WSGI) and uvicorn (ASGI) take gohttp's place; install them beside the other test
-packages first.  A test that fails on both is wrong itself; one that fails only without the switch
-has found a fault of gohttp.
+gunicorn (WSGI) and uvicorn (ASGI) take gohttp's place; they are not among the test packages, so
+`pip install gunicorn uvicorn` first.  A test that fails on both is wrong itself; one that fails
+only without the switch has found a fault of gohttp.
 """
 
 import os

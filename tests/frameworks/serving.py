@@ -5,14 +5,13 @@ See conftest.py for the switch that puts another server in gohttp's place.
 
 import importlib.util
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Literal, TypeVar
 
 import niquests
 import pytest
+import support
 
 HERE = Path(__file__).parent
 APPS = HERE / "apps"
@@ -67,9 +67,8 @@ def setups(interface: Interface, loops: Sequence[str] = ("asyncio", "uvloop")) -
 class Server:
     """A server that runs, with the folder its app writes to."""
 
+    started: support.Server
     port: int
-    process: subprocess.Popen[bytes]
-    log_file: Path
     folder: Path
 
     @property
@@ -77,7 +76,8 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def log(self) -> str:
-        return self.log_file.read_text(errors="replace")
+        """What the server and its app have written to stderr so far."""
+        return "\n".join(self.started.log())
 
     def events(self) -> list[str]:
         """What the app, in whichever process, has recorded so far (see apps/events.py)."""
@@ -88,35 +88,17 @@ class Server:
         """Wait until the app has recorded this."""
         return eventually(lambda: event in self.events())
 
-    def connect(self, timeout: float = 20) -> HTTPConnection:
+    def connect(self) -> HTTPConnection:
         """A connection for what a comfortable client does not let one do."""
-        return HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        return HTTPConnection("127.0.0.1", self.port, timeout=20)
 
-    def stop(self) -> int:
-        """Ask it to stop; its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+    def terminate(self) -> None:
+        """Ask it to stop."""
+        self.started.signal()
 
-
-def command(target: str, setup: Setup, port: int) -> list[str]:
-    workers = ["--workers", str(setup.workers)]
-    loop = ["--loop", setup.loop] if setup.loop else []
-    where = ["--host", "127.0.0.1", "--port", str(port)]
-    if not REFERENCE:
-        arguments = ["gohttp", "serve", target, *where, *workers, *loop]
-    elif setup.interface == "asgi":
-        arguments = ["uvicorn", target, *where, *workers, *loop]
-    else:
-        threads = ["--worker-class", "gthread", "--threads", "32", "--no-control-socket"]
-        arguments = ["gunicorn", target, "--bind", f"127.0.0.1:{port}", *workers, *threads]
-    return [sys.executable, "-m", *arguments]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    def wait(self) -> int:
+        """Its exit status, once it has stopped."""
+        return self.started.wait()
 
 
 @contextmanager
@@ -129,41 +111,71 @@ def serve(
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Serve the app as long as the block runs; the app is told ``folder`` as $FOLDER."""
-    port = free_port()
-    log_file = folder / "log"
-    environ = {**os.environ, "FOLDER": str(folder), "PYTHONUNBUFFERED": "1", **(env or {})}
-    with ExitStack() as stack:
-        log = stack.enter_context(log_file.open("wb"))
-        process = stack.enter_context(
-            subprocess.Popen(
-                command(target, setup, port),
-                cwd=cwd,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        )
-        stack.callback(end, process)
-        server = Server(port, process, log_file, folder)
-        up = eventually(lambda: process.poll() is not None or accepts(port), within=30)
-        if not up or process.poll() is not None:
-            pytest.fail(f"{target} did not come up; the server's log:\n{server.log()}")
-        yield server
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Stop the server and, should it not do as it is asked, all its workers."""
-    if process.poll() is not None:
+    env = {"FOLDER": str(folder), **(env or {})}
+    if REFERENCE:
+        with reference_serve(target, setup, cwd=cwd, env=env) as started:
+            yield Server(started, started.port, folder)
         return
-    process.terminate()
+    loop = ["--loop", setup.loop] if setup.loop else []
+    with support.gohttp_serve(target, *loop, cwd=cwd, env=env, workers=setup.workers) as started:
+        yield Server(started, started.port, folder)
+
+
+@contextmanager
+def reference_serve(
+    target: str, setup: Setup, *, cwd: Path, env: Mapping[str, str]
+) -> Iterator[support.Server]:
+    """What ``support.gohttp_serve`` does, with gunicorn or uvicorn."""
+    port = support.free_port()
+    started = support.start(reference_command(target, setup, port), cwd=cwd, env=env)
+    started.port = port
     try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(5)
-        pytest.fail("the server did not stop within 15 seconds of SIGTERM")
+        up = eventually(lambda: started.process.poll() is not None or accepts(port), within=30)
+        assert up, f"{target} did not come up"
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.process.terminate()
+            try:
+                started.process.wait(15)
+            except subprocess.TimeoutExpired:
+                started.process.kill()
+                started.process.wait()
+        started.stderr.close()
+        started.stdout.close()
+        sys.stderr.write("--- server stderr\n" + "\n".join(started.log()) + "\n")
+
+
+def reference_command(target: str, setup: Setup, port: int) -> list[str]:
+    workers = ["--workers", str(setup.workers)]
+    if setup.interface == "asgi":
+        loop = ["--loop", setup.loop or "auto"]
+        arguments = ["uvicorn", target, "--port", str(port), *workers, *loop]
+    else:
+        threads = ["--worker-class", "gthread", "--threads", "32", "--no-control-socket"]
+        arguments = ["gunicorn", target, "--bind", f"127.0.0.1:{port}", *workers, *threads]
+    return [sys.executable, "-m", *arguments]
+
+
+def run_to_end(target: str, setup: Setup, folder: Path) -> tuple[int, str]:
+    """Serve an app that cannot start: the exit status and the log."""
+    if REFERENCE:
+        command = reference_command(target, setup, support.free_port())
+    else:
+        command = [sys.executable, "-m", "gohttp", "serve", target, "--port", "0"]
+        command += ["--workers", str(setup.workers)]
+        command += ["--loop", setup.loop] if setup.loop else []
+    ended = subprocess.run(
+        command,
+        cwd=APPS,
+        env=support.clean_environment({"FOLDER": str(folder)}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    return ended.returncode, ended.stderr
 
 
 def accepts(port: int) -> bool:

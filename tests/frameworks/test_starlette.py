@@ -4,7 +4,6 @@ import hashlib
 import http.client
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,16 +12,14 @@ import niquests
 import pytest
 
 from .serving import (
-    APPS,
     REFERENCE,
     Server,
     Setup,
-    command,
     eventually,
-    free_port,
     get,
     in_parallel,
     pids_seen,
+    run_to_end,
     serve,
     session_for,
     setups,
@@ -163,7 +160,7 @@ def test_exception_is_500_with_a_traceback_in_the_log(
 
 def test_failure_midway_does_not_look_complete(server: Server) -> None:
     with closing(server.connect()) as connection:
-        connection.request("GET", "/fails-midway")
+        connection.request("GET", "/plain/fails-midway")
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             connection.getresponse().read()
     assert eventually(lambda: "RuntimeError: failed midway" in server.log())
@@ -256,7 +253,7 @@ def test_upload_reaches_the_app_while_it_is_sent(server: Server) -> None:
 
 def test_answer_streams_while_the_upload_streams(server: Server) -> None:
     with closing(server.connect()) as connection:
-        connection.putrequest("POST", "/plain/ping-pong")
+        connection.putrequest("POST", "/plain/ping-pong/")
         connection.putheader("Transfer-Encoding", "chunked")
         connection.endheaders()
         connection.send(b"4\r\nping\r\n")
@@ -310,15 +307,6 @@ def test_slow_reader_does_not_stop_others(server: Server) -> None:
 def test_app_that_fails_in_lifespan_ends_the_server(failing: Setup, tmp_path: Path) -> None:
     if REFERENCE and failing.workers > 1:
         pytest.skip("uvicorn starts its workers again and again")
-    ended = subprocess.run(
-        command("failing_app:app", failing, free_port()),
-        cwd=APPS,
-        env={**os.environ, "FOLDER": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert ended.returncode > 0, ended.stdout
-    assert "the database of this app is not there" in ended.stdout
+    status, log = run_to_end("failing_app:app", failing, tmp_path)
+    assert status > 0, log
+    assert "the database of this app is not there" in log

@@ -50,8 +50,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
 
 
 app = FastAPI(title="Shop", lifespan=lifespan)
-app.add_middleware(GZipMiddleware, minimum_size=1000)
-app.add_middleware(
+wrapped = FastAPI()
+wrapped.add_middleware(GZipMiddleware, minimum_size=1000)
+wrapped.add_middleware(
     CORSMiddleware,
     allow_origins=["https://shop.example"],
     allow_methods=["GET", "PUT"],
@@ -60,7 +61,7 @@ app.add_middleware(
 )
 
 
-@app.middleware("http")
+@wrapped.middleware("http")
 async def add_process_time(
     request: Request, call_next: Callable[[Request], Awaitable[Response]]
 ) -> Response:
@@ -75,6 +76,7 @@ async def out_of_stock(request: Request, fault: OutOfStock) -> JSONResponse:
     return JSONResponse({"out_of_stock": fault.item}, 409)
 
 
+@wrapped.get("/pid", response_class=PlainTextResponse)
 @app.get("/pid", response_class=PlainTextResponse)
 async def pid() -> str:
     return str(os.getpid())
@@ -133,6 +135,7 @@ async def cookies(response: Response) -> dict[str, bool]:
 # --- streams and files --------------------------------------------------------------------------
 
 
+@wrapped.get("/stream/async")
 @app.get("/stream/async")
 async def stream_async(count: int) -> StreamingResponse:
     async def lines() -> AsyncIterator[bytes]:
@@ -142,6 +145,7 @@ async def stream_async(count: int) -> StreamingResponse:
     return StreamingResponse(lines(), media_type="text/csv")
 
 
+@wrapped.get("/stream/sync")
 @app.get("/stream/sync")
 def stream_sync(count: int) -> StreamingResponse:
     def lines() -> Iterator[str]:
@@ -299,3 +303,7 @@ async def fails_async() -> None:
 @app.get("/fails/sync")
 def fails_sync() -> None:
     raise RuntimeError("the sync endpoint fails")
+
+
+# With a middleware("http") Starlette's is_disconnected() sees nothing, so it has an app of its own.
+app.mount("/wrapped", wrapped)

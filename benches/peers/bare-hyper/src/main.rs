@@ -23,7 +23,9 @@ type Answer = Result<Response<Full<Bytes>>, Infallible>;
 
 fn answer(kind: &'static str, body: Bytes) -> Answer {
     let mut response = Response::new(Full::new(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     Ok(response)
 }
 

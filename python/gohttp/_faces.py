@@ -1,0 +1,58 @@
+"""From a config and listening sockets to the face that serves the app."""
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+
+from gohttp import _gohttp, logs, worker
+from gohttp.config import Config
+from gohttp.interface import Interface
+
+
+class Settings:
+    """What the engine reads of a config, and whether this process has a supervisor."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.supervised = worker.supervised()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._config, name)
+
+
+def serve(
+    app: object,
+    interface: Interface,
+    config: Config,
+    sockets: list[socket.socket],
+    on_ready: Callable[[], None],
+) -> None:
+    """Serve `app` until SIGTERM or SIGINT; blocks. `sockets` are used up.
+
+    Raises `GohttpError` when the app refuses to start.
+    """
+    _gohttp.install_logging(logs.engine_level(config.log_level, access_log=config.access_log))
+    settings = Settings(config)
+    descriptors = [sock.detach() for sock in sockets]
+    if interface == "asgi":
+        from gohttp import _asgi
+
+        clean = _asgi.serve(app, settings, descriptors, on_ready)
+    elif interface == "native":
+        from gohttp import _native_api
+
+        clean = _native_api.serve(app, settings, descriptors, on_ready)
+    else:
+        clean = _gohttp.serve_wsgi(app, settings, descriptors, on_ready)
+    if not clean:
+        end_with_threads_running()
+
+
+def end_with_threads_running() -> None:
+    """End the process although handlers still run: Python would wait for them, or crash."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)

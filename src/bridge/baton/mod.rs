@@ -1,0 +1,271 @@
+//! The baton: threads that run sync handlers and, one of them at a time, drive the I/O.
+//!
+//! Who holds the baton drives the runtime, and runs the requests that become ready itself, the
+//! GIL taken once for all of them: no request is handed to another thread on the fast path.
+//! Nobody waits behind a slow handler all the same:
+//!
+//! - the monitor sees a holder that has been in one handler for a tick and passes the baton on:
+//!   to an idle thread, a new one, or, if all are busy, to itself;
+//! - requests whose kind has been slow lately ([`costs`]) go to other threads at once;
+//! - a holder that has to wait for the network inside a handler drives the I/O while it waits.
+//!
+//! Handlers run outside the runtime: a current-thread runtime cannot change hands while a task is
+//! being polled. Rules: a thread prefers the free baton to the next job, or nobody would drive
+//! while a queue is worked off; the state is looked at after the driver's waker is registered
+//! ([`crate::server::Driver`] sees to that), or a request is slept over.
+
+mod costs;
+mod monitor;
+mod wait;
+mod worker;
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+use crate::http::{Dispatch, Request, ResponseWriter};
+use crate::server::{Driver, Server};
+use crate::wake::lock;
+use costs::Costs;
+
+/// Bodies of known length up to this are read before the handler is called: a thread does not
+/// wait for a slow client's form.
+const PREBUFFER: usize = 1024 * 1024;
+
+/// Runs one request to its end, on a thread that may block.
+pub(crate) trait SyncHandler: Send + Sync + 'static {
+    /// Answers `request`. Errors are the handler's to log; dropping the writer is a 500.
+    fn handle(&self, py: Python<'_>, baton: &Arc<Baton>, request: Request, writer: ResponseWriter);
+}
+
+struct Job {
+    request: Request,
+    writer: ResponseWriter,
+    kind: costs::Kind,
+}
+
+/// Who drives the I/O.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    Nobody,
+    Worker(usize),
+    Monitor,
+}
+
+struct Schedule {
+    /// Jobs for the holder.
+    ready: VecDeque<Job>,
+    /// Jobs of slow kinds, for any other thread.
+    slow: VecDeque<Job>,
+    holder: Holder,
+    /// Parked workers, the last to park first to be called.
+    idle: Vec<(usize, Thread)>,
+    /// Workers started so far.
+    threads: usize,
+    /// Workers that are not parked for good.
+    running: usize,
+    /// A worker without work wants the baton from the monitor.
+    wanted: bool,
+    /// Odd while the holder is inside a handler; changes with each handler.
+    pulse: u64,
+    monitor_asleep: bool,
+    stop: bool,
+}
+
+impl Schedule {
+    /// No holder is inside a handler.
+    fn settle_pulse(&mut self) {
+        self.pulse = (self.pulse + 1) & !1;
+    }
+
+    /// The holder goes into a handler. Returns whether the monitor has to be woken to watch it.
+    fn enter_handler(&mut self) -> bool {
+        self.pulse |= 1;
+        std::mem::take(&mut self.monitor_asleep)
+    }
+
+    /// Whether another thread could take a job now.
+    fn helper_to_be_had(&self, max: usize) -> bool {
+        !self.idle.is_empty() || self.threads < max
+    }
+}
+
+/// See the module's text.
+pub(crate) struct Baton {
+    driver: Driver,
+    server: OnceLock<Arc<Server>>,
+    handler: Box<dyn SyncHandler>,
+    schedule: Mutex<Schedule>,
+    max_threads: usize,
+    costs: Costs,
+    monitor: OnceLock<Thread>,
+    graceful: Duration,
+}
+
+thread_local! {
+    /// The number of this worker thread.
+    static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+impl Baton {
+    /// A baton for `handler`, with at most `max_threads` threads in handlers.
+    pub(crate) fn new(
+        driver: Driver,
+        handler: Box<dyn SyncHandler>,
+        max_threads: usize,
+        graceful: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            driver,
+            server: OnceLock::new(),
+            handler,
+            schedule: Mutex::new(Schedule {
+                ready: VecDeque::new(),
+                slow: VecDeque::new(),
+                holder: Holder::Nobody,
+                idle: Vec::new(),
+                threads: 1,
+                running: 1,
+                wanted: false,
+                pulse: 0,
+                monitor_asleep: false,
+                stop: false,
+            }),
+            max_threads: max_threads.max(1),
+            costs: Costs::new(),
+            monitor: OnceLock::new(),
+            graceful,
+        })
+    }
+
+    /// The runtime.
+    pub(crate) fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    /// Serves on the calling thread and those it starts, until `server` has stopped. Returns
+    /// whether every handler had ended by then.
+    pub(crate) fn run(self: &Arc<Self>, py: Python<'_>, server: Arc<Server>) -> bool {
+        if self.server.set(server).is_err() {
+            return true;
+        }
+        py.detach(|| {
+            monitor::start(self);
+            self.work(0);
+            self.wait_for_workers()
+        })
+    }
+
+    /// Waits for the other threads' handlers, as long as a stop may take.
+    fn wait_for_workers(&self) -> bool {
+        let deadline = Instant::now() + self.graceful;
+        loop {
+            let busy = {
+                let schedule = self.schedule();
+                schedule.running
+            };
+            if busy == 0 {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                log::warn!(
+                    target: "gohttp.server",
+                    "{busy} handlers were still running after graceful_timeout and are abandoned"
+                );
+                return false;
+            }
+            // Workers unpark this thread as they end.
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        lock(&self.schedule)
+    }
+
+    /// Gets a thread for waiting jobs or the free baton: an idle one, or a new one. Returns
+    /// whether there was one.
+    fn call_helper(self: &Arc<Self>, mut schedule: MutexGuard<'_, Schedule>) -> bool {
+        if let Some((_, thread)) = schedule.idle.pop() {
+            drop(schedule);
+            thread.unpark();
+            return true;
+        }
+        if schedule.threads >= self.max_threads || schedule.stop {
+            return false;
+        }
+        let number = schedule.threads;
+        schedule.threads += 1;
+        schedule.running += 1;
+        drop(schedule);
+        if worker::start(self, number) {
+            return true;
+        }
+        let mut schedule = self.schedule();
+        schedule.threads -= 1;
+        schedule.running -= 1;
+        false
+    }
+
+    /// Lets go of the baton, so that somebody else drives: a worker if one can be had, else the
+    /// monitor.
+    fn pass_on(self: &Arc<Self>, mut schedule: MutexGuard<'_, Schedule>) {
+        schedule.holder = Holder::Nobody;
+        schedule.settle_pulse();
+        if self.call_helper(schedule) {
+            return;
+        }
+        let mut schedule = self.schedule();
+        if schedule.holder == Holder::Nobody {
+            schedule.holder = Holder::Monitor;
+            drop(schedule);
+            self.wake_monitor();
+        }
+    }
+
+    fn wake_monitor(&self) {
+        if let Some(monitor) = self.monitor.get() {
+            monitor.unpark();
+        }
+    }
+
+    fn stop(&self) {
+        let mut schedule = self.schedule();
+        schedule.stop = true;
+        let idle = std::mem::take(&mut schedule.idle);
+        drop(schedule);
+        for (_, thread) in idle {
+            thread.unpark();
+        }
+        self.wake_monitor();
+    }
+}
+
+/// The engine's end of the baton.
+pub(crate) struct BatonDispatch(pub(crate) Arc<Baton>);
+
+impl Dispatch for BatonDispatch {
+    fn dispatch(&self, request: Request, writer: ResponseWriter) {
+        let baton = &self.0;
+        let kind = costs::kind_of(&request.head);
+        let slow = baton.max_threads > 1 && baton.costs.is_slow(kind);
+        let mut schedule = baton.schedule();
+        let job = Job { request, writer, kind };
+        if slow {
+            schedule.slow.push_back(job);
+            // If no other thread can be had, the holder sees the job as it looks.
+            baton.call_helper(schedule);
+        } else {
+            schedule.ready.push_back(job);
+        }
+        baton.driver.wake_queue().nudge();
+    }
+
+    fn prebuffer(&self) -> usize {
+        PREBUFFER
+    }
+}

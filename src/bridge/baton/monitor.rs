@@ -1,0 +1,96 @@
+//! The monitor: a thread that sees a stuck holder, and drives when everyone else is busy. It
+//! never touches Python, so nothing in Python can stop it.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use super::{Baton, Holder};
+
+/// How often a busy server is looked at. A holder is stuck when two looks find it in the same
+/// handler: after one to two ticks.
+const TICK: Duration = Duration::from_millis(1);
+/// Looks without a handler in between before the monitor goes to sleep.
+const QUIET_TICKS: u32 = 200;
+
+/// Starts the monitor.
+pub(super) fn start(baton: &Arc<Baton>) {
+    let for_thread = baton.clone();
+    let spawned = std::thread::Builder::new().name("gohttp-monitor".into()).spawn(move || for_thread.monitor());
+    match spawned {
+        Ok(handle) => {
+            // Set once: a baton is run once.
+            let _ = baton.monitor.set(handle.thread().clone());
+        }
+        Err(error) => {
+            log::error!(target: "gohttp.server", "no monitor thread: a slow handler will hold up others: {error}");
+        }
+    }
+}
+
+impl Baton {
+    fn monitor(self: &Arc<Self>) {
+        let mut last = 0;
+        let mut quiet = 0;
+        loop {
+            if quiet < QUIET_TICKS {
+                std::thread::park_timeout(TICK);
+            } else {
+                std::thread::park();
+                quiet = 0;
+            }
+            let mut schedule = self.schedule();
+            schedule.monitor_asleep = false;
+            if schedule.stop {
+                drop(schedule);
+                return self.oversee_stop();
+            }
+            if schedule.holder == Holder::Monitor {
+                drop(schedule);
+                self.monitor_drives();
+                continue;
+            }
+            let pulse = schedule.pulse;
+            let inside = pulse % 2 == 1;
+            if pulse != last || inside {
+                quiet = 0;
+            } else {
+                quiet += 1;
+                schedule.monitor_asleep = quiet == QUIET_TICKS;
+            }
+            if pulse == last && inside && matches!(schedule.holder, Holder::Worker(_)) {
+                self.pass_on(schedule);
+            }
+            last = pulse;
+        }
+    }
+
+    /// Drives the I/O while all workers are busy, until one of them wants the baton.
+    fn monitor_drives(self: &Arc<Self>) {
+        let Some(server) = self.server.get() else { return };
+        let finished = self.driver.drive(|cx| {
+            if server.poll_finished(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            let schedule = self.schedule();
+            if schedule.wanted || !schedule.idle.is_empty() { Poll::Ready(false) } else { Poll::Pending }
+        });
+        if finished {
+            return self.stop();
+        }
+        let mut schedule = self.schedule();
+        schedule.wanted = false;
+        self.pass_on(schedule);
+    }
+
+    /// The server has stopped: a first thread stuck in a handler would keep the process for ever.
+    fn oversee_stop(self: &Arc<Self>) {
+        let deadline = Instant::now() + self.graceful;
+        while Instant::now() < deadline {
+            if self.schedule().running == 0 {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Waiting for the network inside a handler.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use pyo3::prelude::*;
+
+use super::{Baton, Holder, WORKER};
+
+/// Wakes a parked thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl Baton {
+    /// Blocks the calling thread, not the server, until `poll` is ready.
+    pub(crate) fn wait<T: Send>(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Send,
+    ) -> T {
+        // Mostly it is there already, and the GIL need not be let go.
+        if let Poll::Ready(value) = poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
+        py.detach(|| {
+            if let Some(value) = self.drive_while_waiting(&mut poll) {
+                return value;
+            }
+            let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+            let mut cx = Context::from_waker(&waker);
+            loop {
+                if let Poll::Ready(value) = poll(&mut cx) {
+                    return value;
+                }
+                std::thread::park();
+            }
+        })
+    }
+
+    /// If the calling thread holds the baton, drives until `poll` is ready, or until there are
+    /// requests that another thread can run; then the baton is passed on.
+    fn drive_while_waiting<T>(self: &Arc<Self>, poll: &mut impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        let me = WORKER.get()?;
+        {
+            let mut schedule = self.schedule();
+            if schedule.holder != Holder::Worker(me) {
+                return None;
+            }
+            // Driving is not being stuck.
+            schedule.settle_pulse();
+        }
+        let value = self.driver.drive(|cx| {
+            if let Poll::Ready(value) = poll(cx) {
+                return Poll::Ready(Some(value));
+            }
+            let schedule = self.schedule();
+            let others = schedule.helper_to_be_had(self.max_threads)
+                && !(schedule.ready.is_empty() && schedule.slow.is_empty());
+            if others { Poll::Ready(None) } else { Poll::Pending }
+        });
+        let mut schedule = self.schedule();
+        if value.is_none() {
+            self.pass_on(schedule);
+        } else if schedule.enter_handler() {
+            drop(schedule);
+            self.wake_monitor();
+        }
+        value
+    }
+}

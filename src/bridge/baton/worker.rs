@@ -1,0 +1,150 @@
+//! What a worker thread does: drive, run, or wait to be called.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use pyo3::prelude::*;
+
+use super::{Baton, Holder, Job, WORKER};
+
+/// Requests taken one by one before a worker asks the monitor for the baton.
+const STREAK: u32 = 8;
+
+/// What a worker found to do.
+enum Next {
+    Drive,
+    Run(Box<Job>),
+    Park,
+    Stop,
+}
+
+/// Starts worker `number`. Returns whether the system gave a thread.
+pub(super) fn start(baton: &Arc<Baton>, number: usize) -> bool {
+    let baton = baton.clone();
+    std::thread::Builder::new()
+        .name(format!("gohttp-{number}"))
+        .spawn(move || {
+            // One Python thread state for the thread's whole life: made per request, it would
+            // cost more than the request.
+            Python::attach(|py| py.detach(|| baton.work(number)));
+        })
+        .inspect_err(|error| log::error!(target: "gohttp.server", "no further thread can be started: {error}"))
+        .is_ok()
+}
+
+impl Baton {
+    /// The life of worker `me`.
+    pub(super) fn work(self: &Arc<Self>, me: usize) {
+        WORKER.set(Some(me));
+        let mut streak = 0;
+        loop {
+            match self.next(me, &mut streak) {
+                Next::Drive => self.drive(me),
+                Next::Run(job) => Python::attach(|py| self.run_job(py, *job)),
+                Next::Park => std::thread::park(),
+                Next::Stop => break,
+            }
+        }
+        let mut schedule = self.schedule();
+        schedule.running -= 1;
+        drop(schedule);
+        if me != 0 {
+            self.wake_monitor();
+        }
+    }
+
+    /// `streak` counts the usual requests taken one by one while the monitor drives.
+    fn next(self: &Arc<Self>, me: usize, streak: &mut u32) -> Next {
+        let mut schedule = self.schedule();
+        // A call that came as this thread woke by itself must not find it parked.
+        schedule.idle.retain(|(number, _)| *number != me);
+        if schedule.stop {
+            return Next::Stop;
+        }
+        if schedule.holder == Holder::Nobody {
+            schedule.holder = Holder::Worker(me);
+        }
+        if schedule.holder == Holder::Worker(me) {
+            *streak = 0;
+            return Next::Drive;
+        }
+        if schedule.holder == Holder::Monitor && *streak < STREAK
+            && let Some(job) = schedule.ready.pop_front()
+        {
+            *streak += 1;
+            return Next::Run(Box::new(job));
+        }
+        // After a streak this thread wants the baton rather than the next job: run by the holder,
+        // these requests cost no hand-off.
+        if (*streak < STREAK || schedule.ready.is_empty())
+            && let Some(job) = schedule.slow.pop_front()
+        {
+            return Next::Run(Box::new(job));
+        }
+        schedule.idle.push((me, std::thread::current()));
+        if schedule.holder == Holder::Monitor {
+            schedule.wanted = true;
+            drop(schedule);
+            self.driver.wake_queue().nudge();
+        }
+        Next::Park
+    }
+
+    /// Drives until there are requests, then runs them, as long as the baton is ours.
+    fn drive(self: &Arc<Self>, me: usize) {
+        let Some(server) = self.server.get() else { return };
+        let finished = self.driver.drive(|cx| {
+            if server.poll_finished(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            let schedule = self.schedule();
+            let to_run = !schedule.ready.is_empty()
+                || (!schedule.slow.is_empty() && !schedule.helper_to_be_had(self.max_threads));
+            if to_run { Poll::Ready(false) } else { Poll::Pending }
+        });
+        if finished {
+            self.stop();
+            return;
+        }
+        Python::attach(|py| {
+            while let Some(job) = self.next_as_holder(me) {
+                self.run_job(py, job);
+            }
+        });
+    }
+
+    fn next_as_holder(self: &Arc<Self>, me: usize) -> Option<Job> {
+        let mut schedule = self.schedule();
+        if schedule.holder != Holder::Worker(me) {
+            return None;
+        }
+        schedule.settle_pulse();
+        let (job, wake) = if let Some(job) = schedule.ready.pop_front() {
+            (Some(job), schedule.enter_handler())
+        } else if schedule.slow.is_empty() || schedule.helper_to_be_had(self.max_threads) {
+            (None, false)
+        } else {
+            // Everyone else is busy, and this will take a while: the monitor drives meanwhile.
+            schedule.holder = Holder::Monitor;
+            (schedule.slow.pop_front(), true)
+        };
+        drop(schedule);
+        if wake {
+            self.wake_monitor();
+        }
+        job
+    }
+
+    /// Runs one handler. A panic in it ends the request with a 500, not the thread.
+    fn run_job(self: &Arc<Self>, py: Python<'_>, job: Job) {
+        let began = Instant::now();
+        let Job { request, writer, kind } = job;
+        let run = AssertUnwindSafe(|| self.handler.handle(py, self, request, writer));
+        if catch_unwind(run).is_err() {
+            log::error!(target: "gohttp.server", "a handler panicked; the request was answered with 500");
+        }
+        self.costs.note(kind, began.elapsed());
+    }
+}

@@ -1,0 +1,9 @@
+//! The only door to CPython: threads that run sync handlers, the asyncio loop on the engine,
+//! conversions, logging. The faces stand on this.
+
+pub(crate) mod app;
+pub(crate) mod baton;
+pub(crate) mod convert;
+pub(crate) mod log_sink;
+pub(crate) mod serve;
+pub(crate) mod settings;

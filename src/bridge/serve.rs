@@ -1,0 +1,61 @@
+//! From listening sockets to a server that has stopped, for the sync faces.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+
+use super::baton::{Baton, BatonDispatch, SyncHandler};
+use super::settings::{self, Settings};
+use super::log_sink;
+use crate::server::{Driver, Server, Signals};
+use crate::wsgi::WsgiHandler;
+
+/// Serves a WSGI application until SIGTERM or SIGINT. Returns whether all handlers had ended.
+///
+/// `descriptors` are listening sockets that the caller has detached; `on_ready` is called as soon
+/// as connections are accepted.
+#[pyfunction]
+pub(crate) fn serve_wsgi(
+    py: Python<'_>,
+    app: Py<PyAny>,
+    settings: Settings,
+    descriptors: Vec<i32>,
+    on_ready: Py<PyAny>,
+) -> PyResult<bool> {
+    let handler = WsgiHandler::new(py, app, &settings)?;
+    serve_sync(py, Box::new(handler), &settings, descriptors, on_ready)
+}
+
+/// Serves any sync handler; see [`serve_wsgi`].
+pub(crate) fn serve_sync(
+    py: Python<'_>,
+    handler: Box<dyn SyncHandler>,
+    settings: &Settings,
+    descriptors: Vec<i32>,
+    on_ready: Py<PyAny>,
+) -> PyResult<bool> {
+    let engine = settings.engine();
+    let listeners = settings::listeners(descriptors)?;
+    let driver = Driver::new()?;
+    let mut signals = Signals::install(&driver, settings.insist())?;
+    let baton = Baton::new(driver, handler, settings.threads, engine.graceful_timeout);
+    let server =
+        Arc::new(Server::start(baton.driver(), listeners, engine, Arc::new(BatonDispatch(baton.clone())))?);
+    let stopping = server.clone();
+    {
+        let _entered = baton.driver().enter();
+        tokio::spawn(async move {
+            let signal = signals.stop().await;
+            log::info!(target: "gohttp.server", "{signal}: stopping; a second signal ends at once");
+            stopping.drain();
+            // Kept to the end: dropping it would give the signals back.
+            std::future::pending::<()>().await;
+            drop(signals);
+        });
+    }
+    on_ready.call0(py).map_err(|error| PyOSError::new_err(error.to_string()))?;
+    let clean = baton.run(py, server);
+    log_sink::flush(py);
+    Ok(clean)
+}

@@ -1,0 +1,75 @@
+//! The process's configuration, read once from the Python object that holds it.
+
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use crate::config::EngineConfig;
+use crate::server::Listening;
+
+/// The attributes of `gohttp._faces.Settings` that Rust needs. Seconds and bytes.
+#[derive(FromPyObject)]
+pub(crate) struct Settings {
+    pub(crate) threads: usize,
+    pub(crate) root_path: String,
+    header_timeout: f64,
+    body_timeout: f64,
+    idle_timeout: f64,
+    write_timeout: f64,
+    graceful_timeout: f64,
+    max_head_size: usize,
+    max_headers: usize,
+    max_target_size: usize,
+    max_body_size: u64,
+    max_connections: usize,
+    access_log: bool,
+    workers: usize,
+    supervised: bool,
+}
+
+impl Settings {
+    /// Whether other processes serve the same app.
+    pub(crate) fn multiprocess(&self) -> bool {
+        self.workers > 1
+    }
+
+    /// Whether a second signal ends the process at once.
+    pub(crate) fn insist(&self) -> bool {
+        !self.supervised
+    }
+
+    /// The engine's part.
+    pub(crate) fn engine(&self) -> EngineConfig {
+        let seconds = |s: f64| Duration::try_from_secs_f64(s).unwrap_or(Duration::MAX / 4);
+        EngineConfig {
+            header_timeout: seconds(self.header_timeout),
+            body_timeout: seconds(self.body_timeout),
+            idle_timeout: seconds(self.idle_timeout),
+            write_timeout: seconds(self.write_timeout),
+            graceful_timeout: seconds(self.graceful_timeout),
+            max_head_size: self.max_head_size,
+            max_headers: self.max_headers,
+            max_target_size: self.max_target_size,
+            max_body_size: (self.max_body_size > 0).then_some(self.max_body_size),
+            max_connections: (self.max_connections > 0).then_some(self.max_connections),
+            access_log: self.access_log,
+        }
+    }
+}
+
+/// Takes over listening sockets given as descriptors, which the caller must have detached.
+///
+/// # Errors
+/// `OSError` if one is no listening socket.
+#[expect(unsafe_code, reason = "descriptors come as numbers from Python")]
+pub(crate) fn listeners(descriptors: Vec<i32>) -> PyResult<Vec<Listening>> {
+    let mut listeners = Vec::new();
+    for fd in descriptors {
+        // SAFETY: `socket.detach()` in `gohttp._faces` made this number ours: the Python object
+        // no longer closes it, and nothing else knows it.
+        let owned = unsafe { OwnedFd::from_raw_fd(fd) };
+        listeners.push(Listening::from_fd(owned)?);
+    }
+    Ok(listeners)
+}

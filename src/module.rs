@@ -1,0 +1,23 @@
+//! The Python module `gohttp._gohttp`: what Rust offers to `python/gohttp`.
+
+#![allow(missing_docs, reason = "the module's items are documented where they are made")]
+
+use pyo3::prelude::*;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The engine and the faces, compiled.
+#[pymodule(gil_used = false)]
+mod _gohttp {
+    #[pymodule_export]
+    use crate::bridge::log_sink::install_logging;
+    #[pymodule_export]
+    use crate::bridge::serve::serve_wsgi;
+    #[pymodule_export]
+    use crate::wsgi::FileWrapper;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,141 @@
+//! The iterable that an application returns: sent piece by piece, closed once.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pyo3::exceptions::{PyAssertionError, PyConnectionResetError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+
+use super::Response;
+use crate::bridge::convert::{bytes_of, type_name};
+use crate::bridge::{app, log_sink};
+use crate::http::{Request, WriteError};
+use crate::wake::lock;
+
+/// Sends what the application returned, and calls its `close` whatever happens.
+pub(super) fn send(
+    py: Python<'_>,
+    request: &Arc<Request>,
+    response: &Arc<Response>,
+    iterable: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let sent = if let Ok(list) = iterable.cast_exact::<PyList>() {
+        return send_known(response, request, list.iter());
+    } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
+        return send_known(response, request, tuple.iter());
+    } else {
+        send_each(py, request, response, iterable)
+    };
+    if let Err(error) = &sent {
+        app::fail(py, &app::describe(&request.head), error, &mut lock(&response.writer));
+    }
+    close(py, request, iterable);
+    Ok(())
+}
+
+fn close(py: Python<'_>, request: &Request, iterable: &Bound<'_, PyAny>) {
+    let closed = match iterable.getattr_opt(intern!(py, "close")) {
+        Ok(Some(close)) => close.call0().map(drop),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = closed {
+        log_sink::app_error(py, &format!("Exception in close() of {}", app::describe(&request.head)), &error);
+    }
+}
+
+/// A list or tuple: all of it is there, so its length is known.
+fn send_known<'py>(
+    response: &Response,
+    request: &Request,
+    items: impl Iterator<Item = Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    let mut writer = lock(&response.writer);
+    if !writer.started() {
+        return Err(not_started());
+    }
+    let mut pieces: smallvec::SmallVec<[Bytes; 2]> = smallvec::SmallVec::new();
+    for item in items {
+        pieces.push(piece(&item)?);
+    }
+    writer.declare_length(pieces.iter().map(|piece| piece.len() as u64).sum());
+    let last = pieces.pop().unwrap_or_default();
+    for piece in pieces {
+        if writer.write(piece).is_err() {
+            return Ok(());
+        }
+    }
+    app::note_end(&app::describe(&request.head), writer.finish(last));
+    Ok(())
+}
+
+fn send_each(
+    py: Python<'_>,
+    request: &Request,
+    response: &Arc<Response>,
+    iterable: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    // `len() == 1` allows the length to be declared (PEP 3333, "Handling the Content-Length Header").
+    let single = iterable.len().is_ok_and(|len| len == 1);
+    let mut started = false;
+    for item in iterable.try_iter()? {
+        let data = piece(&item?)?;
+        if !started && (single || !data.is_empty()) {
+            // `start_response` may be called as late as by the first piece.
+            let mut writer = lock(&response.writer);
+            if !writer.started() {
+                return Err(not_started());
+            }
+            if single {
+                writer.declare_length(data.len() as u64);
+            }
+            started = true;
+        }
+        match write(py, response, data) {
+            Ok(()) => {}
+            // The client has gone; nobody is left to tell.
+            Err(WriteError::Gone) => return Ok(()),
+            Err(error) => return Err(write_error(error)),
+        }
+    }
+    let mut writer = lock(&response.writer);
+    if !writer.started() {
+        return Err(not_started());
+    }
+    app::note_end(&app::describe(&request.head), writer.finish(Bytes::new()));
+    Ok(())
+}
+
+/// Gives a piece to the client and waits until there is room for another.
+pub(super) fn write(py: Python<'_>, response: &Arc<Response>, data: Bytes) -> Result<(), WriteError> {
+    if data.is_empty() {
+        return Ok(());
+    }
+    lock(&response.writer).write(data)?;
+    response.baton.wait(py, |cx| lock(&response.writer).poll_room(cx));
+    Ok(())
+}
+
+fn piece(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    let bytes = item.cast::<PyBytes>().map_err(|_| {
+        PyTypeError::new_err(format!(
+            "a WSGI application must yield bytes, not {}",
+            type_name(item)
+        ))
+    })?;
+    Ok(bytes_of(bytes))
+}
+
+fn not_started() -> PyErr {
+    PyAssertionError::new_err("the application gave a body without calling start_response")
+}
+
+/// The exception for a `write` that failed.
+pub(super) fn write_error(error: WriteError) -> PyErr {
+    match error {
+        WriteError::Gone => PyConnectionResetError::new_err(error.to_string()),
+        other => PyAssertionError::new_err(other.to_string()),
+    }
+}

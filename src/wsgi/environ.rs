@@ -1,0 +1,230 @@
+//! The environ dictionary (PEP 3333, "environ Variables").
+//!
+//! Most of it is the same for every request: it is copied from a template. Names of header
+//! variables, and their last values, are kept per thread, so that a usual request makes few
+//! strings.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use rustc_hash::FxHashMap;
+
+use super::input::Input;
+use crate::bridge::convert::latin1;
+use crate::bridge::settings::Settings;
+use crate::http::{ConnInfo, Field, Peer, Request, RequestHead};
+
+/// Header names kept per thread; clients can invent more.
+const NAMES: usize = 256;
+/// Values longer than this are not compared with the last one.
+const LONG_VALUE: usize = 160;
+
+/// Makes environ dictionaries.
+pub(super) struct Environ {
+    template: Py<PyDict>,
+    root_path: Vec<u8>,
+}
+
+struct Name {
+    variable: Py<PyString>,
+    last: Vec<u8>,
+    value: Option<Py<PyString>>,
+}
+
+#[derive(Default)]
+struct Cache {
+    names: FxHashMap<Vec<u8>, Name>,
+    server: Option<(Peer, Py<PyString>, Py<PyString>)>,
+}
+
+thread_local! {
+    static CACHE: RefCell<Cache> = RefCell::default();
+}
+
+impl Environ {
+    pub(super) fn new(py: Python<'_>, settings: &Settings) -> PyResult<Self> {
+        let template = PyDict::new(py);
+        let root_path = settings.root_path.trim_end_matches('/').as_bytes().to_vec();
+        template.set_item("SCRIPT_NAME", latin1(py, &root_path))?;
+        template.set_item("SERVER_SOFTWARE", concat!("gohttp/", env!("CARGO_PKG_VERSION")))?;
+        template.set_item("GATEWAY_INTERFACE", "CGI/1.1")?;
+        template.set_item("wsgi.version", (1, 0))?;
+        template.set_item("wsgi.url_scheme", "http")?;
+        template.set_item("wsgi.errors", py.import("sys")?.getattr("stderr")?)?;
+        template.set_item("wsgi.multithread", settings.threads > 1)?;
+        template.set_item("wsgi.multiprocess", settings.multiprocess())?;
+        template.set_item("wsgi.run_once", false)?;
+        template.set_item("wsgi.file_wrapper", py.get_type::<super::FileWrapper>())?;
+        // The input ends by itself, also where no length was declared.
+        template.set_item("wsgi.input_terminated", true)?;
+        Ok(Self { template: template.unbind(), root_path })
+    }
+
+    /// The environ of one request.
+    pub(super) fn build<'py>(
+        &self,
+        py: Python<'py>,
+        request: &Request,
+        input: Py<Input>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let head = &request.head;
+        let environ = self.template.bind(py).copy()?;
+        environ.set_item(intern!(py, "wsgi.input"), input)?;
+        environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, head))?;
+        self.set_path(py, &environ, head)?;
+        environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, head.query()))?;
+        environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol(py, head))?;
+        CACHE.with_borrow_mut(|cache| {
+            set_server(py, &environ, &request.conn, cache)?;
+            set_fields(py, &environ, head, cache)
+        })?;
+        if request.conn.scheme != "http" {
+            environ.set_item(intern!(py, "wsgi.url_scheme"), request.conn.scheme)?;
+        }
+        Ok(environ)
+    }
+
+    fn set_path(&self, py: Python<'_>, environ: &Bound<'_, PyDict>, head: &RequestHead) -> PyResult<()> {
+        let path = head.path();
+        let decoded: std::borrow::Cow<'_, [u8]> = if memchr::memchr(b'%', path).is_some() {
+            percent_encoding::percent_decode(path).into()
+        } else {
+            path.into()
+        };
+        // A proxy that has not taken the prefix away leaves that to us.
+        let inner = match decoded.strip_prefix(&*self.root_path) {
+            Some(rest) if !self.root_path.is_empty() && (rest.is_empty() || rest[0] == b'/') => rest,
+            _ => &decoded,
+        };
+        environ.set_item(intern!(py, "PATH_INFO"), latin1(py, inner))
+    }
+}
+
+fn method<'py>(py: Python<'py>, head: &RequestHead) -> Bound<'py, PyString> {
+    match head.method() {
+        b"GET" => intern!(py, "GET").clone(),
+        b"POST" => intern!(py, "POST").clone(),
+        other => latin1(py, other),
+    }
+}
+
+fn protocol<'py>(py: Python<'py>, head: &RequestHead) -> Bound<'py, PyString> {
+    use crate::http::Version;
+    match head.version() {
+        Version::Http10 => intern!(py, "HTTP/1.0"),
+        Version::Http11 => intern!(py, "HTTP/1.1"),
+        Version::Http2 => intern!(py, "HTTP/2"),
+    }
+    .clone()
+}
+
+fn set_server(
+    py: Python<'_>,
+    environ: &Bound<'_, PyDict>,
+    conn: &Arc<ConnInfo>,
+    cache: &mut Cache,
+) -> PyResult<()> {
+    if cache.server.as_ref().is_none_or(|(peer, ..)| *peer != conn.local) {
+        let (name, port) = match &conn.local {
+            Peer::Tcp(address) => (address.ip().to_canonical().to_string(), address.port().to_string()),
+            Peer::Unix(path) => {
+                (path.as_ref().map_or_else(|| "unix".into(), |p| p.display().to_string()), String::new())
+            }
+        };
+        let names = (PyString::new(py, &name).unbind(), PyString::new(py, &port).unbind());
+        cache.server = Some((conn.local.clone(), names.0, names.1));
+    }
+    if let Some((_, name, port)) = &cache.server {
+        environ.set_item(intern!(py, "SERVER_NAME"), name)?;
+        environ.set_item(intern!(py, "SERVER_PORT"), port)?;
+    }
+    environ.set_item(intern!(py, "REMOTE_ADDR"), &conn.peer_host)?;
+    if conn.peer_port != 0 {
+        let mut digits = itoa::Buffer::new();
+        environ.set_item(intern!(py, "REMOTE_PORT"), digits.format(conn.peer_port))?;
+    }
+    Ok(())
+}
+
+fn set_fields(
+    py: Python<'_>,
+    environ: &Bound<'_, PyDict>,
+    head: &RequestHead,
+    cache: &mut Cache,
+) -> PyResult<()> {
+    let before = environ.len();
+    let mut set = 0;
+    for field in head.fields() {
+        // `X_Foo` and `X-Foo` would be one variable: whoever checks the one would be fooled by
+        // the other.
+        if memchr::memchr(b'_', field.name).is_some() {
+            log::info!(
+                target: "gohttp.request",
+                "header {:?} dropped: with '_' it could pass for another one in environ",
+                String::from_utf8_lossy(field.name)
+            );
+            continue;
+        }
+        set_field(py, environ, field, cache)?;
+        set += 1;
+    }
+    if environ.len() != before + set {
+        join_repeated(py, environ, head)?;
+    }
+    Ok(())
+}
+
+fn set_field(
+    py: Python<'_>,
+    environ: &Bound<'_, PyDict>,
+    field: Field<'_>,
+    cache: &mut Cache,
+) -> PyResult<()> {
+    if !cache.names.contains_key(field.name) {
+        if cache.names.len() >= NAMES {
+            cache.names.clear();
+        }
+        let variable = PyString::intern(py, &variable(field.name)).unbind();
+        cache.names.insert(field.name.to_vec(), Name { variable, last: Vec::new(), value: None });
+    }
+    let Some(name) = cache.names.get_mut(field.name) else { return Ok(()) };
+    if field.value.len() > LONG_VALUE {
+        return environ.set_item(&name.variable, latin1(py, field.value));
+    }
+    match &name.value {
+        Some(value) if name.last == field.value => environ.set_item(&name.variable, value),
+        _ => {
+            let value = latin1(py, field.value);
+            environ.set_item(&name.variable, &value)?;
+            name.last.clear();
+            name.last.extend_from_slice(field.value);
+            name.value = Some(value.unbind());
+            Ok(())
+        }
+    }
+}
+
+/// `content-type` → `CONTENT_TYPE`, `x-y` → `HTTP_X_Y`.
+fn variable(name: &[u8]) -> String {
+    let upper: String =
+        name.iter().map(|&b| if b == b'-' { '_' } else { char::from(b.to_ascii_uppercase()) }).collect();
+    if matches!(name, b"content-type" | b"content-length") { upper } else { format!("HTTP_{upper}") }
+}
+
+/// Repeated fields are one variable: joined by commas, cookies by semicolons.
+fn join_repeated(py: Python<'_>, environ: &Bound<'_, PyDict>, head: &RequestHead) -> PyResult<()> {
+    for (at, field) in head.fields().enumerate() {
+        let same = || head.fields().filter(|other| other.name == field.name);
+        let first = head.fields().take(at).all(|other| other.name != field.name);
+        if !first || same().count() < 2 || memchr::memchr(b'_', field.name).is_some() {
+            continue;
+        }
+        let separator: &[u8] = if field.name == b"cookie" { b"; " } else { b"," };
+        let joined = same().map(|other| other.value).collect::<Vec<_>>().join(separator);
+        environ.set_item(variable(field.name), latin1(py, &joined))?;
+    }
+    Ok(())
+}

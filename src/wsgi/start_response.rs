@@ -1,0 +1,108 @@
+//! `start_response` and `write` (PEP 3333, "The start_response() Callable").
+
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+
+use super::{Response, body};
+use crate::bridge::convert::{bytes_of, from_latin1, type_name};
+use crate::http::{FieldError, ResponseHead};
+use crate::wake::lock;
+
+/// The callable that an application begins its response with.
+#[pyclass(frozen, module = "gohttp._gohttp")]
+pub(crate) struct StartResponse {
+    response: Arc<Response>,
+}
+
+impl StartResponse {
+    pub(super) fn new(response: Arc<Response>) -> Self {
+        Self { response }
+    }
+}
+
+#[pymethods]
+impl StartResponse {
+    #[pyo3(signature = (status, headers, exc_info=None, /))]
+    fn __call__(
+        &self,
+        status: &Bound<'_, PyString>,
+        headers: &Bound<'_, PyAny>,
+        exc_info: Option<&Bound<'_, PyTuple>>,
+    ) -> PyResult<Write> {
+        let mut writer = lock(&self.response.writer);
+        if let Some(exc_info) = exc_info {
+            if writer.committed() {
+                // Too late for another head: the error goes on to the server.
+                return Err(PyErr::from_value(exc_info.get_item(1)?));
+            }
+        } else if writer.started() {
+            return Err(PyAssertionError::new_err(
+                "start_response was called a second time without exc_info",
+            ));
+        }
+        let head = head_of(status.to_str()?, headers)?;
+        writer.start(head).map_err(|error| PyAssertionError::new_err(error.to_string()))?;
+        Ok(Write { response: self.response.clone() })
+    }
+}
+
+/// Parses `"200 OK"` and the list of fields.
+fn head_of(status: &str, headers: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {
+    let (code, reason) = status.split_once(' ').unwrap_or((status, ""));
+    let code = (code.len() == 3)
+        .then(|| code.parse().ok())
+        .flatten()
+        .filter(|code| (200..=999).contains(code))
+        .ok_or_else(|| {
+            PyValueError::new_err(format!("status must be like '200 OK', three digits from 200 up, not {status:?}"))
+        })?;
+    let mut head = ResponseHead::new(code);
+    let reason = from_latin1(reason.trim())
+        .ok_or_else(|| PyValueError::new_err(format!("status {status:?} holds characters beyond latin-1")))?;
+    head.set_reason(&reason).map_err(value_error)?;
+    match headers.cast_exact::<PyList>() {
+        Ok(list) => list.iter().try_for_each(|item| push(&mut head, &item))?,
+        Err(_) => headers.try_iter()?.try_for_each(|item| push(&mut head, &item?))?,
+    }
+    Ok(head)
+}
+
+fn push(head: &mut ResponseHead, item: &Bound<'_, PyAny>) -> PyResult<()> {
+    let pair = item.cast::<PyTuple>().ok().filter(|pair| pair.len() == 2).ok_or_else(|| {
+        PyTypeError::new_err(format!("each header must be a (name, value) tuple, not {}", type_name(item)))
+    })?;
+    let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+    let name = text(&name, "name")?;
+    let value = text(&value, "value")?;
+    head.push(&name, value.trim_ascii()).map_err(value_error)?;
+    Ok(())
+}
+
+fn text<'a>(object: &'a Bound<'_, PyAny>, what: &str) -> PyResult<std::borrow::Cow<'a, [u8]>> {
+    let text = object.cast::<PyString>().map_err(|_| {
+        PyTypeError::new_err(format!("header {what} must be str, not {}", type_name(object)))
+    })?;
+    from_latin1(text.to_str()?)
+        .ok_or_else(|| PyValueError::new_err(format!("header {what} holds characters beyond latin-1")))
+}
+
+fn value_error(error: FieldError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// The `write` that `start_response` returns, for applications that do not return an iterable.
+#[pyclass(frozen, module = "gohttp._gohttp")]
+pub(crate) struct Write {
+    response: Arc<Response>,
+}
+
+#[pymethods]
+impl Write {
+    #[pyo3(signature = (data, /))]
+    fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
+        body::write(py, &self.response, bytes_of(data)).map_err(body::write_error)
+    }
+}
