@@ -135,7 +135,7 @@ def guestbook() -> ResponseReturnValue:
 
 @app.route("/upload", methods=["GET", "POST"])
 def upload() -> ResponseReturnValue:
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("upload.html")
     file = request.files.get("file")
     if file is None or not file.filename:

@@ -6,13 +6,18 @@
 
 pub mod config;
 pub mod http;
+pub mod mux;
 pub mod server;
 mod wake;
 
 #[cfg(feature = "python")]
+mod asgi;
+#[cfg(feature = "python")]
 mod bridge;
 #[cfg(feature = "python")]
 mod module;
+#[cfg(feature = "python")]
+mod native;
 #[cfg(feature = "python")]
 mod wsgi;
 

@@ -11,9 +11,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[pymodule(gil_used = false)]
 mod _gohttp {
     #[pymodule_export]
-    use crate::bridge::log_sink::install_logging;
+    use crate::asgi::AsgiEngine;
     #[pymodule_export]
-    use crate::bridge::serve::serve_wsgi;
+    use crate::bridge::log_sink::{flush, install_logging};
+    #[pymodule_export]
+    use crate::bridge::serve::{SyncServer, serve_native, serve_wsgi};
+    #[pymodule_export]
+    use crate::native::{Headers, NativeRequest, NativeWriter, Routes};
     #[pymodule_export]
     use crate::wsgi::FileWrapper;
 

@@ -45,7 +45,7 @@ def serve(
 
         clean = _native_api.serve(app, settings, descriptors, on_ready)
     else:
-        clean = _gohttp.serve_wsgi(app, settings, descriptors, on_ready)
+        clean = _gohttp.serve_wsgi(app, settings, descriptors, lambda _server: on_ready())
     if not clean:
         end_with_threads_running()
 

@@ -72,6 +72,8 @@ pub(crate) fn install_logging(level: u32) {
 }
 
 /// Waits, a moment at most, until what has been logged is with Python.
+#[pyfunction]
+#[pyo3(name = "flush_logging")]
 pub(crate) fn flush(py: Python<'_>) {
     let Some(queue) = QUEUE_END.get() else { return };
     let (done, waiter) = sync_channel(1);

@@ -260,6 +260,12 @@ impl Link {
         lock(&self.state).upload == Upload::Ended
     }
 
+    /// Whether the whole body is here and has been read.
+    pub(super) fn upload_drained(&self) -> bool {
+        let state = lock(&self.state);
+        state.upload == Upload::Ended && state.chunks.is_empty()
+    }
+
     pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
         if state.gone || state.hung_up {

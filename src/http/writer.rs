@@ -34,6 +34,16 @@ impl Request {
         self.link.upload_complete()
     }
 
+    /// Whether the whole body has been received and read.
+    pub fn body_drained(&self) -> bool {
+        self.link.upload_drained()
+    }
+
+    /// The response has ended: whoever still waits for the client's going is told now.
+    pub fn conclude(&self) {
+        self.link.hang_up();
+    }
+
     /// Ready when the client has gone.
     pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.link.poll_gone(cx)

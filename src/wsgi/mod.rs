@@ -18,6 +18,7 @@ use crate::wake::lock;
 use environ::Environ;
 pub(crate) use file_wrapper::FileWrapper;
 use input::Input;
+pub(crate) use input::error_of;
 use start_response::StartResponse;
 
 /// The response of one request, shared by `start_response`, `write` and the server's own loop.

@@ -4,6 +4,7 @@ See conftest.py for the switch that puts another server in gohttp's place.
 """
 
 import importlib.util
+import json
 import os
 import socket
 import subprocess
@@ -220,6 +221,11 @@ def get(server: Server, path: str) -> tuple[int, bytes]:
         return response.status, response.read()
     finally:
         connection.close()
+
+
+def recorded_over_http(server: Server, event: str) -> bool:
+    """Wait until the app says that this was recorded; each question may meet another worker."""
+    return eventually(lambda: event in json.loads(get(server, "/recorded")[1]))
 
 
 def pids_seen(server: Server, path: str, count: int) -> set[bytes]:

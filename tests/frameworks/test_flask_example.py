@@ -1,10 +1,12 @@
 """examples/myflaskapp.py, used as a visitor uses it."""
 
 import hashlib
+import json
 import re
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import niquests
@@ -112,29 +114,27 @@ def test_exception_is_a_500_page_and_a_traceback_in_the_log(
 
 
 def test_head_has_the_headers_of_get_and_no_body(server: Server) -> None:
-    connection = server.connect()
-    for path in ("/", "/static/style.css", "/no-such-page", "/"):
-        connection.request("GET", path)
-        got = connection.getresponse()
-        body = got.read()
-        connection.request("HEAD", path)
-        head = connection.getresponse()
-        assert head.read() == b""
-        assert head.status == got.status
-        assert int(head.headers["Content-Length"]) == len(body)
-        assert head.headers["Content-Type"] == got.headers["Content-Type"]
-    connection.close()
+    with closing(server.connect()) as connection:
+        for path in ("/upload", "/static/style.css", "/no-such-page", "/upload"):
+            connection.request("GET", path)
+            got = connection.getresponse()
+            body = got.read()
+            connection.request("HEAD", path)
+            head = connection.getresponse()
+            assert head.read() == b""
+            assert head.status == got.status
+            assert int(head.headers["Content-Length"]) == len(body)
+            assert head.headers["Content-Type"] == got.headers["Content-Type"]
 
 
 def test_head_of_a_streamed_answer_ends(server: Server) -> None:
-    connection = server.connect()
-    connection.request("HEAD", "/download.csv?rows=100000")
-    response = connection.getresponse()
-    assert response.status == 200
-    assert response.read() == b""
-    connection.request("GET", "/sleep/0")
-    assert b'"slept":0' in connection.getresponse().read().replace(b" ", b"")
-    connection.close()
+    with closing(server.connect()) as connection:
+        connection.request("HEAD", "/download.csv?rows=100000")
+        response = connection.getresponse()
+        assert response.status == 200
+        assert response.read() == b""
+        connection.request("GET", "/sleep/0")
+        assert json.load(connection.getresponse())["slept"] == 0
 
 
 # --- JSON ---------------------------------------------------------------------------------------
@@ -210,11 +210,10 @@ def test_streamed_download_of_ten_megabytes_is_complete(client: niquests.Session
 
 
 def test_download_starts_before_it_is_complete(server: Server) -> None:
-    connection = server.connect()
-    connection.request("GET", "/download.csv?rows=5000000")  # more than 200 MB if read to the end
-    response = connection.getresponse()
-    assert response.read(24) == b"n,square,cube\r\n0,0,0\r\n1,"
-    connection.close()
+    with closing(server.connect()) as connection:
+        connection.request("GET", "/download.csv?rows=5000000")  # more than 200 MB in the end
+        response = connection.getresponse()
+        assert response.read(24) == b"n,square,cube\r\n0,0,0\r\n1,"
 
 
 def test_downloads_of_several_clients_do_not_mix(server: Server) -> None:

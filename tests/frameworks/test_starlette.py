@@ -19,6 +19,7 @@ from .serving import (
     get,
     in_parallel,
     pids_seen,
+    recorded_over_http,
     run_to_end,
     serve,
     session_for,
@@ -278,14 +279,14 @@ def test_upload_that_breaks_off_is_a_disconnect(server: Server) -> None:
     ("path", "pause"), [("/endless", 0), ("/plain/endless", 0), ("/plain/endless", 0.05)]
 )
 def test_endless_stream_ends_when_the_client_leaves(
-    server: Server, client: niquests.Session, path: str, pause: float
+    server: Server, path: str, pause: float
 ) -> None:
     token = f"{path.strip('/').replace('/', '-')}-{pause}"
     with closing(server.connect()) as connection:
         connection.request("GET", f"{path}/{token}?pause={pause}")
         assert len(connection.getresponse().read(30_000)) == 30_000
-        assert f"left {token}" not in client.get("/recorded").json()
-    assert eventually(lambda: f"left {token}" in client.get("/recorded").json())
+        assert f"left {token}" not in server.events()
+    assert recorded_over_http(server, f"left {token}")
 
 
 def test_slow_reader_does_not_stop_others(server: Server) -> None:
@@ -297,7 +298,7 @@ def test_slow_reader_does_not_stop_others(server: Server) -> None:
         answers = in_parallel(20, lambda number: get(server, f"/items/{number}"))
         assert answers == [(200, b'{"number":%d}' % number) for number in range(20)]
         assert "left slow-reader" not in server.events()
-    assert server.recorded("left slow-reader")
+    assert recorded_over_http(server, "left slow-reader")
 
 
 # --- lifespan -----------------------------------------------------------------------------------

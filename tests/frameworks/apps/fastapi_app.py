@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-from events import FOLDER, record
+from events import FOLDER, collected_events, record
 from fastapi import (
     BackgroundTasks,
     Cookie,
@@ -281,6 +281,11 @@ async def endless(token: str) -> StreamingResponse:
             record(f"left {token}")
 
     return StreamingResponse(blocks(), media_type="application/octet-stream")
+
+
+@app.get("/recorded")
+async def recorded() -> list[str]:
+    return collected_events()
 
 
 @app.get("/sleep/async/{ms}")

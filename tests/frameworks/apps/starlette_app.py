@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
-from events import FOLDER, record
+from events import FOLDER, collected_events, record
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.exceptions import HTTPException
@@ -177,8 +177,7 @@ async def endless(request: Request) -> StreamingResponse:
 
 
 async def recorded(request: Request) -> JSONResponse:
-    file = FOLDER / "events"
-    return JSONResponse(file.read_text().splitlines() if file.exists() else [])
+    return JSONResponse(collected_events())
 
 
 async def fails(request: Request) -> Response:

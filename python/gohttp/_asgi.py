@@ -1,0 +1,114 @@
+"""The event loop under an ASGI app, with the engine on its thread or beside it."""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+
+from gohttp import _gohttp
+from gohttp._selector import EngineSelector
+from gohttp.lifespan import AsgiApp, Lifespan
+
+logger = logging.getLogger("gohttp.server")
+
+
+def serve(app: object, settings: Any, descriptors: list[int], on_ready: Callable[[], None]) -> bool:
+    """Serve an ASGI app until SIGTERM or SIGINT; returns whether everything had ended.
+
+    Raises `GohttpError` when the app refuses to start.
+    """
+    host: _Host = _Beside() if settings.loop == "uvloop" else _OnOneThread()
+    asgi_app = cast(AsgiApp, app)
+    with asyncio.Runner(loop_factory=host.new_loop) as runner:
+        # One root task from start to end: anyio hangs its worker threads on it.
+        return runner.run(_main(asgi_app, host, settings, descriptors, on_ready))
+
+
+class _OnOneThread:
+    """asyncio and the engine on this thread: the engine is asyncio's selector."""
+
+    def __init__(self) -> None:
+        self.engine = _gohttp.AsgiEngine()
+        self._stopped: asyncio.Event | None = None
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.SelectorEventLoop(EngineSelector(self.engine, self._on_stopped))
+
+    def _on_stopped(self) -> None:
+        if self._stopped is not None:
+            self._stopped.set()
+
+    async def run(self) -> None:
+        self._stopped = asyncio.Event()
+        await self._stopped.wait()
+
+
+class _Beside:
+    """uvloop on this thread, the engine on another; an eventfd rings once for a whole batch."""
+
+    def __init__(self) -> None:
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.engine = _gohttp.AsgiEngine(os.dup(self._bell))
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        import uvloop
+
+        return uvloop.new_event_loop()
+
+    def _rung(self) -> None:
+        os.eventfd_read(self._bell)
+        self.engine.process()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        stopped = asyncio.Event()
+
+        def drive() -> None:
+            self.engine.run()
+            loop.call_soon_threadsafe(stopped.set)
+
+        loop.add_reader(self._bell, self._rung)
+        threading.Thread(target=drive, name="gohttp-engine", daemon=True).start()
+        await stopped.wait()
+        loop.remove_reader(self._bell)
+        os.close(self._bell)
+
+
+_Host = _OnOneThread | _Beside
+
+
+async def _main(
+    app: AsgiApp,
+    host: _Host,
+    settings: Any,
+    descriptors: list[int],
+    on_ready: Callable[[], None],
+) -> bool:
+    lifespan = Lifespan(app, settings.lifespan)
+    state = await lifespan.startup()
+    eager = sys.version_info >= (3, 12)
+    loop = asyncio.get_running_loop()
+    host.engine.start(app, loop, settings, descriptors, state, eager)
+    on_ready()
+    await host.run()
+    clean = await _wait_for_tasks(host, settings.graceful_timeout)
+    await lifespan.shutdown(settings.graceful_timeout)
+    _gohttp.flush_logging()
+    return clean
+
+
+async def _wait_for_tasks(host: _Host, timeout: float) -> bool:
+    """Background work goes on after its response; it gets as long as a stop may take."""
+    tasks = set(host.engine.tasks() or ())
+    if not tasks:
+        return True
+    _, running = await asyncio.wait(tasks, timeout=timeout)
+    for task in running:
+        task.cancel()
+    if running:
+        logger.warning("%d requests were still running after graceful_timeout.", len(running))
+        _, running = await asyncio.wait(running, timeout=1)
+    return not running

@@ -1,0 +1,114 @@
+//! What `receive()` and `send()` return: awaitables that cost nothing when they need not wait.
+//!
+//! They have the methods of a coroutine, so that `create_task(receive())` works. Waiting is done
+//! as `asyncio.Future` itself does it: the future is marked and yielded to the task, which is
+//! woken when the future is done.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pyo3::exceptions::PyStopIteration;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::engine::LoopContext;
+use super::exchange::Exchange;
+use super::inbox::future_waker;
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// The next message of the client.
+    Message,
+    /// Room for more of the response.
+    Room,
+    /// Nothing: it is done.
+    Now,
+}
+
+/// An awaitable of one exchange; without one it is done.
+#[pyclass(frozen, module = "gohttp._gohttp", name = "Awaitable")]
+pub(crate) struct Awaitable {
+    exchange: Option<Arc<Exchange>>,
+    until: Until,
+}
+
+impl Awaitable {
+    pub(super) fn new(exchange: Arc<Exchange>, until: Until) -> Self {
+        Self { exchange: Some(exchange), until }
+    }
+
+    pub(super) fn done() -> Self {
+        Self { exchange: None, until: Until::Now }
+    }
+
+    /// One step: `Ok(Some(future))` to wait, `Ok(None)` for done without a value, an error for
+    /// done with one (`StopIteration`).
+    fn step(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let Some(exchange) = &self.exchange else { return Ok(None) };
+        let poll = |cx: &mut Context<'_>| match self.until {
+            Until::Message => exchange.poll_message(py, cx).map_ok(Some),
+            Until::Room => exchange.poll_room(cx).map(|()| Ok(None)),
+            Until::Now => Poll::Ready(Ok(None)),
+        };
+        let value = match poll(&mut Context::from_waker(std::task::Waker::noop())) {
+            Poll::Ready(value) => value?,
+            Poll::Pending => {
+                let future = exchange.context().create_future(py)?;
+                let waker = future_waker(&exchange.context().inbox, future.clone_ref(py));
+                match poll(&mut Context::from_waker(&waker)) {
+                    Poll::Ready(value) => value?,
+                    Poll::Pending => {
+                        future.setattr(py, intern!(py, "_asyncio_future_blocking"), true)?;
+                        return Ok(Some(future));
+                    }
+                }
+            }
+        };
+        match value {
+            Some(message) => Err(PyStopIteration::new_err((message,))),
+            None => Ok(None),
+        }
+    }
+}
+
+#[pymethods]
+impl Awaitable {
+    fn __await__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.step(py)
+    }
+
+    /// As a coroutine's.
+    fn send(&self, py: Python<'_>, _value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.step(py)?.ok_or_else(|| PyStopIteration::new_err(()))
+    }
+
+    /// As a coroutine's: there is nothing to clean up, the exception goes on.
+    #[pyo3(signature = (exception, value=None, traceback=None, /))]
+    fn throw(
+        &self,
+        exception: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let _ = traceback;
+        Err(PyErr::from_value(value.unwrap_or(exception)))
+    }
+
+    /// As a coroutine's.
+    fn close(&self) {}
+}
+
+impl LoopContext {
+    fn create_future(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(self.event_loop.bind(py).call_method0(intern!(py, "create_future"))?.unbind())
+    }
+}

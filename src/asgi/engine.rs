@@ -1,0 +1,276 @@
+//! The engine as an event loop sees it: as its selector on the loop's own thread, or beside it on
+//! a thread of its own.
+
+use std::future::Future;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PySet};
+use tokio::io::unix::AsyncFd;
+
+use super::awaitable::Awaitable;
+use super::exchange::{self, Concluder, Exchange, Receive, Send};
+use super::inbox::{Bell, Inbox, InboxDispatch};
+use super::scope::ScopeMaker;
+use crate::bridge::settings::{self, Settings};
+use crate::server::{Driver, Server, Signals};
+use crate::wake::lock;
+
+/// What requests need of the loop that they run on.
+pub(super) struct LoopContext {
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) event_loop: Py<PyAny>,
+    pub(super) done: Py<Awaitable>,
+    app: Py<PyAny>,
+    scopes: ScopeMaker,
+    /// `asyncio.Task` and its keywords, where tasks can start eagerly.
+    eager: Option<(Py<PyAny>, Py<PyDict>)>,
+    /// Tasks that have not ended: asyncio itself holds them only weakly.
+    tasks: Py<PySet>,
+}
+
+impl LoopContext {
+    pub(super) fn forget(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.tasks.bind(py).discard(task).map(drop)
+    }
+
+    fn start(self: &Arc<Self>, py: Python<'_>, exchange: &Arc<Exchange>) -> PyResult<()> {
+        let scope = self.scopes.build(py, exchange.request())?;
+        let receive = Py::new(py, Receive(exchange.clone()))?;
+        let send = Py::new(py, Send(exchange.clone()))?;
+        let coroutine = self.app.bind(py).call1((scope, receive, send))?;
+        let task = match &self.eager {
+            Some((task, keywords)) => task.bind(py).call((coroutine,), Some(keywords.bind(py)))?,
+            None => self.event_loop.bind(py).call_method1(intern!(py, "create_task"), (coroutine,))?,
+        };
+        if task.call_method0(intern!(py, "done"))?.is_truthy()? {
+            return exchange::conclude_task(py, exchange, &task);
+        }
+        self.tasks.bind(py).add(&task)?;
+        task.call_method1(intern!(py, "add_done_callback"), (Concluder(exchange.clone()),))?;
+        Ok(())
+    }
+}
+
+/// The asyncio selector's epoll descriptor, watched from the runtime.
+struct Inner {
+    epoll: AsyncFd<OwnedFd>,
+    /// Events may wait in it: it is edge-triggered from here, so it has to be read until empty.
+    ready: bool,
+}
+
+/// The engine under an ASGI application.
+#[pyclass(frozen, module = "gohttp._gohttp")]
+pub(crate) struct AsgiEngine {
+    driver: Driver,
+    inbox: Arc<Inbox>,
+    server: OnceLock<Arc<Server>>,
+    context: OnceLock<Arc<LoopContext>>,
+    inner: std::sync::Mutex<Option<Inner>>,
+    /// The loop knows that the server has stopped.
+    told: AtomicBool,
+}
+
+#[pymethods]
+impl AsgiEngine {
+    /// An engine. `bell`: an eventfd that the loop watches if it runs on another thread than the
+    /// engine; `None` if it drives the engine itself.
+    #[new]
+    #[pyo3(signature = (bell=None))]
+    #[expect(unsafe_code, reason = "a descriptor comes as a number from Python")]
+    fn new(bell: Option<RawFd>) -> PyResult<Self> {
+        let driver = Driver::new()?;
+        let bell = match bell {
+            None => Bell::Nudge(driver.wake_queue().clone()),
+            // SAFETY: `gohttp._asgi` makes this descriptor for us with `os.dup` and forgets it.
+            Some(fd) => Bell::Event(unsafe { OwnedFd::from_raw_fd(fd) }.into()),
+        };
+        Ok(Self {
+            inbox: Inbox::new(bell),
+            driver,
+            server: OnceLock::new(),
+            context: OnceLock::new(),
+            inner: std::sync::Mutex::new(None),
+            told: AtomicBool::new(false),
+        })
+    }
+
+    /// Begins to accept connections for `app` on `event_loop`. `state` is what the lifespan left.
+    #[pyo3(signature = (app, event_loop, settings, descriptors, state, eager))]
+    fn start(
+        &self,
+        py: Python<'_>,
+        app: Py<PyAny>,
+        event_loop: Py<PyAny>,
+        settings: Settings,
+        descriptors: Vec<i32>,
+        state: Option<Py<PyDict>>,
+        eager: bool,
+    ) -> PyResult<()> {
+        let listeners = settings::listeners(descriptors)?;
+        let eager = if eager {
+            let keywords = PyDict::new(py);
+            keywords.set_item("loop", &event_loop)?;
+            keywords.set_item("eager_start", true)?;
+            Some((py.import("asyncio")?.getattr("Task")?.unbind(), keywords.unbind()))
+        } else {
+            None
+        };
+        let context = LoopContext {
+            inbox: self.inbox.clone(),
+            event_loop,
+            done: Py::new(py, Awaitable::done())?,
+            app,
+            scopes: ScopeMaker::new(py, settings.root_path.clone(), state)?,
+            eager,
+            tasks: PySet::empty(py)?.unbind(),
+        };
+        let mut signals = Signals::install(&self.driver, settings.insist())?;
+        let dispatch = Arc::new(InboxDispatch(self.inbox.clone()));
+        let server = Arc::new(Server::start(&self.driver, listeners, settings.engine(), dispatch)?);
+        let stopping = server.clone();
+        let _entered = self.driver.enter();
+        tokio::spawn(async move {
+            let signal = signals.stop().await;
+            log::info!(target: "gohttp.server", "{signal}: stopping; a second signal ends at once");
+            stopping.drain();
+            std::future::pending::<()>().await;
+            drop(signals);
+        });
+        if self.server.set(server).is_err() || self.context.set(Arc::new(context)).is_err() {
+            return Err(PyRuntimeError::new_err("the engine has been started already"));
+        }
+        Ok(())
+    }
+
+    /// Watches an epoll descriptor, which becomes ours, so that `drive` returns when it has events.
+    #[expect(unsafe_code, reason = "a descriptor comes as a number from Python")]
+    fn watch(&self, epoll: RawFd) -> PyResult<()> {
+        // SAFETY: `gohttp._selector` makes this descriptor for us with `os.dup` and forgets it.
+        let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
+        let _entered = self.driver.enter();
+        // SAFETY: the descriptor is owned by the `AsyncFd` itself and never replaced.
+        let epoll = unsafe { AsyncFd::register_with_interest(epoll, tokio::io::Interest::READABLE) }
+            .map_err(std::io::Error::from)?;
+        *lock(&self.inner) = Some(Inner { epoll, ready: false });
+        Ok(())
+    }
+
+    /// Forgets the descriptor given to `watch`.
+    fn unwatch(&self) {
+        let _entered = self.driver.enter();
+        lock(&self.inner).take();
+    }
+
+    /// The watched descriptor had no events: wait for the next edge.
+    fn quiet(&self) {
+        let _entered = self.driver.enter();
+        if let Some(inner) = &mut *lock(&self.inner) {
+            inner.ready = false;
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            if let Poll::Ready(Ok(mut guard)) = inner.epoll.poll_read_ready(&mut cx) {
+                guard.clear_ready();
+            }
+        }
+    }
+
+    /// Drives I/O for at most `timeout` seconds, `None` for as long as nothing happens, and starts
+    /// the requests that came. Returns 1 if the watched descriptor may have events, plus 2, once,
+    /// if the server has stopped.
+    fn drive(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<u8> {
+        let ready = py.detach(|| self.drive_detached(timeout));
+        self.process(py)?;
+        let stopped = self.finished() && !self.told.swap(true, Relaxed);
+        Ok(u8::from(ready) + 2 * u8::from(stopped))
+    }
+
+    /// Starts the requests that came and wakes the futures that are due. On the loop's thread.
+    fn process(&self, py: Python<'_>) -> PyResult<()> {
+        let (requests, futures) = self.inbox.take();
+        for future in futures {
+            let future = future.bind(py);
+            if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+                future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+            }
+        }
+        let Some(context) = self.context.get() else { return Ok(()) };
+        for (request, writer) in requests {
+            let exchange = Exchange::new(request, writer, context.clone());
+            if let Err(error) = context.start(py, &exchange) {
+                exchange::fail(py, &exchange, &error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the engine on the calling thread until the server has stopped.
+    fn run(&self, py: Python<'_>) {
+        py.detach(|| {
+            if let Some(server) = self.server.get() {
+                self.driver.drive(|cx| server.poll_finished(cx));
+            }
+        });
+    }
+
+    /// Whether the server has stopped.
+    fn finished(&self) -> bool {
+        self.server.get().is_some_and(|server| {
+            server.poll_finished(&mut Context::from_waker(std::task::Waker::noop())).is_ready()
+        })
+    }
+
+    /// Begins a graceful stop. From any thread.
+    fn drain(&self) {
+        if let Some(server) = self.server.get() {
+            server.drain();
+        }
+    }
+
+    /// The tasks of requests that have not ended.
+    fn tasks(&self, py: Python<'_>) -> Option<Py<PySet>> {
+        self.context.get().map(|context| context.tasks.clone_ref(py))
+    }
+}
+
+impl AsgiEngine {
+    fn drive_detached(&self, timeout: Option<f64>) -> bool {
+        let mut looked = false;
+        let mut timer: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
+        self.driver.drive(|cx| {
+            let mut inner = lock(&self.inner);
+            if let Some(inner) = &mut *inner {
+                inner.ready |= inner.epoll.poll_read_ready(cx).is_ready();
+            }
+            let ready = inner.as_ref().is_some_and(|inner| inner.ready);
+            let stopped = !self.told.load(Relaxed)
+                && self.server.get().is_some_and(|server| server.poll_finished(cx).is_ready());
+            if ready || stopped || self.inbox.has_some() {
+                return Poll::Ready(ready);
+            }
+            match timeout {
+                None => Poll::Pending,
+                Some(seconds) if seconds <= 0.0 => {
+                    // One look at the sockets without waiting.
+                    if std::mem::replace(&mut looked, true) {
+                        return Poll::Ready(false);
+                    }
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Some(seconds) => {
+                    let timer = timer.get_or_insert_with(|| {
+                        let delay = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+                        Box::pin(tokio::time::sleep(delay.min(Duration::from_secs(86_400))))
+                    });
+                    timer.as_mut().poll(cx).map(|()| false)
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! What waits for the event loop: requests to start, futures to wake.
+
+use std::fs::File;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::task::{Wake, Waker};
+
+use pyo3::prelude::*;
+
+use crate::http::{Dispatch, Request, ResponseWriter};
+use crate::wake::{WakeQueue, lock};
+
+/// How the event loop is told that something waits.
+pub(super) enum Bell {
+    /// It drives the engine itself and looks when nudged.
+    Nudge(Arc<WakeQueue>),
+    /// It runs on another thread and watches this eventfd.
+    Event(File),
+}
+
+#[derive(Default)]
+struct State {
+    requests: Vec<(Request, ResponseWriter)>,
+    futures: Vec<Py<PyAny>>,
+    rung: bool,
+}
+
+/// See the module's text.
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    bell: Bell,
+}
+
+impl Inbox {
+    pub(super) fn new(bell: Bell) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), bell })
+    }
+
+    fn put(&self, put: impl FnOnce(&mut State)) {
+        let ring = {
+            let mut state = lock(&self.state);
+            put(&mut state);
+            !std::mem::replace(&mut state.rung, true)
+        };
+        if ring {
+            match &self.bell {
+                Bell::Nudge(wake) => wake.nudge(),
+                Bell::Event(file) => {
+                    // Full means rung already, which is all that is wanted.
+                    let _ = (&mut &*file).write_all(&1u64.to_ne_bytes());
+                }
+            }
+        }
+    }
+
+    /// Whether anything waits.
+    pub(super) fn has_some(&self) -> bool {
+        lock(&self.state).rung
+    }
+
+    /// Takes all that waits: requests, then futures.
+    pub(super) fn take(&self) -> (Vec<(Request, ResponseWriter)>, Vec<Py<PyAny>>) {
+        let mut state = lock(&self.state);
+        state.rung = false;
+        (std::mem::take(&mut state.requests), std::mem::take(&mut state.futures))
+    }
+}
+
+/// The engine's end of the inbox.
+pub(super) struct InboxDispatch(pub(super) Arc<Inbox>);
+
+impl Dispatch for InboxDispatch {
+    fn dispatch(&self, request: Request, writer: ResponseWriter) {
+        self.0.put(|state| state.requests.push((request, writer)));
+    }
+}
+
+/// Wakes whoever awaits an `asyncio.Future`, from any thread, once.
+struct FutureWaker {
+    inbox: Arc<Inbox>,
+    future: Mutex<Option<Py<PyAny>>>,
+}
+
+impl Wake for FutureWaker {
+    fn wake(self: Arc<Self>) {
+        if let Some(future) = lock(&self.future).take() {
+            self.inbox.put(|state| state.futures.push(future));
+        }
+    }
+}
+
+/// A waker for `future`.
+pub(super) fn future_waker(inbox: &Arc<Inbox>, future: Py<PyAny>) -> Waker {
+    Waker::from(Arc::new(FutureWaker { inbox: inbox.clone(), future: Mutex::new(Some(future)) }))
+}

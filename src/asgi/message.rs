@@ -1,0 +1,105 @@
+//! Messages between application and server, as dictionaries.
+
+use bytes::Bytes;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::bridge::convert::{bytes_like, bytes_of, type_name};
+use crate::http::{FieldError, ResponseHead};
+
+/// What an application sends.
+pub(super) enum Sent {
+    /// `http.response.start`
+    Start(ResponseHead),
+    /// `http.response.body`
+    Body { data: Bytes, more: bool },
+}
+
+/// Reads a message of the application.
+///
+/// # Errors
+/// `TypeError`, `ValueError` or `KeyError` naming what is wrong with it.
+pub(super) fn parse(message: &Bound<'_, PyDict>) -> PyResult<Sent> {
+    let py = message.py();
+    let kind = message
+        .get_item(intern!(py, "type"))?
+        .ok_or_else(|| PyValueError::new_err("an ASGI message needs a 'type'"))?;
+    match kind.extract::<&str>()? {
+        "http.response.body" => {
+            let data = match message.get_item(intern!(py, "body"))? {
+                Some(body) => match body.cast::<PyBytes>() {
+                    Ok(bytes) => bytes_of(bytes),
+                    Err(_) => bytes_like(&body)?,
+                },
+                None => Bytes::new(),
+            };
+            let more = match message.get_item(intern!(py, "more_body"))? {
+                Some(more) => more.is_truthy()?,
+                None => false,
+            };
+            Ok(Sent::Body { data, more })
+        }
+        "http.response.start" => start(message).map(Sent::Start),
+        other => Err(PyRuntimeError::new_err(format!(
+            "an HTTP response takes 'http.response.start' and 'http.response.body', not '{other}'"
+        ))),
+    }
+}
+
+fn start(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
+    let py = message.py();
+    let status: u16 = message
+        .get_item(intern!(py, "status"))?
+        .ok_or_else(|| PyValueError::new_err("http.response.start needs a 'status'"))?
+        .extract()?;
+    if !(200..=999).contains(&status) {
+        return Err(PyValueError::new_err(format!("status must be 200 to 999, not {status}")));
+    }
+    let mut head = ResponseHead::new(status);
+    if let Some(headers) = message.get_item(intern!(py, "headers"))? {
+        for pair in headers.try_iter()? {
+            push(&mut head, &pair?)?;
+        }
+    }
+    Ok(head)
+}
+
+fn push(head: &mut ResponseHead, pair: &Bound<'_, PyAny>) -> PyResult<()> {
+    let mut items = pair.try_iter()?;
+    let (Some(name), Some(value), None) = (items.next(), items.next(), items.next()) else {
+        return Err(PyTypeError::new_err("each header must be a (name, value) pair"));
+    };
+    let (name, value) = (name?, value?);
+    let name = field(&name, "name")?;
+    let value = field(&value, "value")?;
+    let value_error = |error: FieldError| PyValueError::new_err(error.to_string());
+    head.push(name, value.trim_ascii()).map_err(value_error)?;
+    Ok(())
+}
+
+fn field<'a>(object: &'a Bound<'_, PyAny>, what: &str) -> PyResult<&'a [u8]> {
+    match object.cast::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.as_bytes()),
+        Err(_) => {
+            Err(PyTypeError::new_err(format!("header {what} must be bytes, not {}", type_name(object))))
+        }
+    }
+}
+
+/// `http.request`
+pub(super) fn request<'py>(py: Python<'py>, data: &[u8], more: bool) -> PyResult<Bound<'py, PyDict>> {
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
+    message.set_item(intern!(py, "body"), PyBytes::new(py, data))?;
+    message.set_item(intern!(py, "more_body"), more)?;
+    Ok(message)
+}
+
+/// `http.disconnect`
+pub(super) fn disconnect(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
+    Ok(message)
+}

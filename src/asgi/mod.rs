@@ -1,0 +1,11 @@
+//! The ASGI face: scope, receive and send on the shared exchange. Lifespan, which happens once a
+//! process, is in `python/gohttp/lifespan.py`.
+
+mod awaitable;
+mod engine;
+mod exchange;
+mod inbox;
+mod message;
+mod scope;
+
+pub(crate) use engine::AsgiEngine;

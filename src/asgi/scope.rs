@@ -1,0 +1,133 @@
+//! The scope of a request (ASGI HTTP specification, "HTTP Connection Scope").
+
+use std::cell::RefCell;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use rustc_hash::FxHashMap;
+
+use crate::http::{ConnInfo, Peer, Request, RequestHead};
+
+/// Header names kept per thread; clients can invent more.
+const NAMES: usize = 256;
+
+/// Makes scopes.
+pub(super) struct ScopeMaker {
+    template: Py<PyDict>,
+    root_path: String,
+    state: Option<Py<PyDict>>,
+}
+
+thread_local! {
+    static NAME_CACHE: RefCell<FxHashMap<Vec<u8>, Py<PyBytes>>> = RefCell::default();
+}
+
+impl ScopeMaker {
+    /// `state`: what the lifespan left for requests, if the app takes part in it.
+    pub(super) fn new(py: Python<'_>, root_path: String, state: Option<Py<PyDict>>) -> PyResult<Self> {
+        let asgi = PyDict::new(py);
+        asgi.set_item("version", "3.0")?;
+        asgi.set_item("spec_version", "2.5")?;
+        let template = PyDict::new(py);
+        template.set_item("type", "http")?;
+        template.set_item("asgi", asgi)?;
+        template.set_item("scheme", "http")?;
+        template.set_item("root_path", &root_path)?;
+        Ok(Self { template: template.unbind(), root_path, state })
+    }
+
+    /// The scope of one request.
+    pub(super) fn build<'py>(&self, py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyDict>> {
+        let (head, conn) = (&request.head, &request.conn);
+        let scope = self.template.bind(py).copy()?;
+        scope.set_item(intern!(py, "http_version"), version(py, head))?;
+        scope.set_item(intern!(py, "method"), method(py, head))?;
+        self.set_path(py, &scope, head)?;
+        scope.set_item(intern!(py, "query_string"), PyBytes::new(py, head.query()))?;
+        scope.set_item(intern!(py, "headers"), headers(py, head)?)?;
+        scope.set_item(intern!(py, "client"), client(py, conn)?)?;
+        scope.set_item(intern!(py, "server"), server(py, conn)?)?;
+        if conn.scheme != "http" {
+            scope.set_item(intern!(py, "scheme"), conn.scheme)?;
+        }
+        if let Some(state) = &self.state {
+            // Shallow: what a request puts in stays its own, what the lifespan put in is shared.
+            scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
+        }
+        Ok(scope)
+    }
+
+    fn set_path(&self, py: Python<'_>, scope: &Bound<'_, PyDict>, head: &RequestHead) -> PyResult<()> {
+        let raw = head.path();
+        scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, raw))?;
+        let decoded = percent_encoding::percent_decode(raw).decode_utf8_lossy();
+        let root = self.root_path.trim_end_matches('/');
+        // `path` includes the root path: a proxy that took it away gets it put back.
+        let within = |path: &str| {
+            path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if root.is_empty() || within(&decoded) {
+            scope.set_item(intern!(py, "path"), &*decoded)
+        } else {
+            scope.set_item(intern!(py, "path"), format!("{root}{decoded}"))
+        }
+    }
+}
+
+fn version<'py>(py: Python<'py>, head: &RequestHead) -> Bound<'py, PyString> {
+    use crate::http::Version;
+    match head.version() {
+        Version::Http10 => intern!(py, "1.0"),
+        Version::Http11 => intern!(py, "1.1"),
+        Version::Http2 => intern!(py, "2"),
+    }
+    .clone()
+}
+
+fn method<'py>(py: Python<'py>, head: &RequestHead) -> Bound<'py, PyString> {
+    match head.method() {
+        b"GET" => intern!(py, "GET").clone(),
+        b"POST" => intern!(py, "POST").clone(),
+        // A method is a token, so it is ASCII; the specification wants it in upper case.
+        other => PyString::new(py, &String::from_utf8_lossy(other).to_ascii_uppercase()),
+    }
+}
+
+fn headers<'py>(py: Python<'py>, head: &RequestHead) -> PyResult<Bound<'py, PyList>> {
+    NAME_CACHE.with_borrow_mut(|cache| {
+        let pairs = head.fields().map(|field| {
+            let name = match cache.get(field.name) {
+                Some(name) => name.bind(py).clone(),
+                None => {
+                    if cache.len() >= NAMES {
+                        cache.clear();
+                    }
+                    let name = PyBytes::new(py, field.name);
+                    cache.insert(field.name.to_vec(), name.clone().unbind());
+                    name
+                }
+            };
+            (name, PyBytes::new(py, field.value))
+        });
+        let pairs: smallvec::SmallVec<[_; 16]> = pairs.collect();
+        PyList::new(py, pairs)
+    })
+}
+
+fn client<'py>(py: Python<'py>, conn: &ConnInfo) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    match &conn.peer {
+        Peer::Tcp(_) => (&conn.peer_host, conn.peer_port).into_pyobject(py).map(Some),
+        Peer::Unix(_) => Ok(None),
+    }
+}
+
+fn server<'py>(py: Python<'py>, conn: &ConnInfo) -> PyResult<Bound<'py, PyTuple>> {
+    match &conn.local {
+        Peer::Tcp(address) => (address.ip().to_canonical().to_string(), address.port()).into_pyobject(py),
+        Peer::Unix(path) => {
+            let path = path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+            (path, py.None()).into_pyobject(py)
+        }
+    }
+}

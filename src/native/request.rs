@@ -1,0 +1,123 @@
+//! `Request` as native handlers see it.
+
+use std::sync::{Arc, Mutex};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use super::headers::Headers;
+use crate::bridge::baton::Baton;
+use crate::bridge::convert::latin1;
+use crate::http::{BodyEvent, Request, RequestHead};
+use crate::wake::lock;
+use crate::wsgi::error_of;
+
+/// A request. All of it may be read from any thread, also after the handler has ended.
+#[pyclass(frozen, module = "gohttp._gohttp", name = "Request")]
+pub(crate) struct NativeRequest {
+    request: Request,
+    baton: Arc<Baton>,
+    headers: Mutex<Option<Py<Headers>>>,
+    body: Mutex<Option<Py<PyBytes>>>,
+}
+
+impl NativeRequest {
+    pub(super) fn new(request: Request, baton: Arc<Baton>) -> Self {
+        Self { request, baton, headers: Mutex::default(), body: Mutex::default() }
+    }
+
+    pub(super) fn head(&self) -> &RequestHead {
+        &self.request.head
+    }
+}
+
+#[pymethods]
+impl NativeRequest {
+    /// The method: `'GET'`.
+    #[getter]
+    fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        latin1(py, self.head().method())
+    }
+
+    /// Host and port that the client asked for; empty if it named none (HTTP/1.0).
+    #[getter]
+    fn host<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        latin1(py, self.head().host().unwrap_or_default())
+    }
+
+    /// Path and query as the client sent them: `'/a%20b?x=1'`.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        latin1(py, &self.head().target())
+    }
+
+    /// The path, percent-decoded.
+    #[getter]
+    fn path(&self) -> String {
+        percent_encoding::percent_decode(self.head().path()).decode_utf8_lossy().into_owned()
+    }
+
+    /// What stands behind the `?`, as sent.
+    #[getter]
+    fn query_string<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        latin1(py, self.head().query())
+    }
+
+    /// The protocol: `'HTTP/1.1'`.
+    #[getter]
+    fn proto(&self) -> &'static str {
+        self.head().version().as_str()
+    }
+
+    /// The client's address and port: `'127.0.0.1:52814'`; empty on a Unix socket.
+    #[getter]
+    fn remote_addr(&self) -> String {
+        let conn = &self.request.conn;
+        match (&*conn.peer_host, conn.peer_port) {
+            ("", _) => String::new(),
+            (host, port) if host.contains(':') => format!("[{host}]:{port}"),
+            (host, port) => format!("{host}:{port}"),
+        }
+    }
+
+    /// The header fields: a mapping that does not mind case.
+    #[getter]
+    fn headers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
+        let mut headers = lock(&self.headers);
+        if headers.is_none() {
+            *headers = Some(Py::new(py, Headers::of(self.head()))?);
+        }
+        Ok(headers.as_ref().map(|h| h.clone_ref(py)).unwrap_or(Py::new(py, Headers::empty())?))
+    }
+
+    /// The whole body. Waits for the client as long as it must; raises `ConnectionResetError` if
+    /// it goes before the end, another `OSError` if the body is broken, too large or late.
+    #[getter]
+    fn body(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
+        if let Some(body) = &*lock(&self.body) {
+            return Ok(body.clone_ref(py));
+        }
+        let mut received = Vec::new();
+        loop {
+            match self.baton.wait(py, |cx| self.request.poll_body(cx)) {
+                BodyEvent::Data(data) => received.extend_from_slice(&data),
+                BodyEvent::End => break,
+                BodyEvent::Failed(error) => return Err(error_of(error)),
+            }
+        }
+        let body = PyBytes::new(py, &received).unbind();
+        *lock(&self.body) = Some(body.clone_ref(py));
+        Ok(body)
+    }
+
+    /// Whether the client has gone.
+    #[getter]
+    fn cancelled(&self) -> bool {
+        self.request.is_gone()
+    }
+
+    fn __repr__(&self) -> String {
+        let head = self.head();
+        format!("{} {}", String::from_utf8_lossy(head.method()), String::from_utf8_lossy(&head.target()))
+    }
+}

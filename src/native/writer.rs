@@ -1,0 +1,231 @@
+//! `ResponseWriter` as native handlers see it.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use pyo3::exceptions::{PyConnectionResetError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use super::headers::Headers;
+use super::sniff;
+use crate::bridge::app;
+use crate::bridge::baton::Baton;
+use crate::bridge::convert::{bytes_like, from_latin1};
+use crate::http::{ResponseHead, ResponseWriter, WriteError};
+use crate::wake::lock;
+
+/// A body up to this size is sent with its length in one piece; a longer one is streamed.
+const BUFFER: usize = 16 * 1024;
+
+struct State {
+    writer: ResponseWriter,
+    status: Option<u16>,
+    buffer: Vec<u8>,
+    /// The first write has happened: status and headers are settled.
+    settled: bool,
+}
+
+/// Writes the response of one request. May be used from any thread until the handler has ended;
+/// after that `write` raises `RuntimeError`, and `ConnectionResetError` once the client has gone.
+#[pyclass(frozen, module = "gohttp._gohttp", name = "ResponseWriter")]
+pub(crate) struct NativeWriter {
+    state: Mutex<State>,
+    headers: Mutex<Option<Py<Headers>>>,
+    baton: Arc<Baton>,
+    handed_over: AtomicBool,
+}
+
+impl NativeWriter {
+    pub(super) fn new(writer: ResponseWriter, baton: Arc<Baton>) -> Self {
+        Self {
+            state: Mutex::new(State { writer, status: None, buffer: Vec::new(), settled: false }),
+            headers: Mutex::default(),
+            baton,
+            handed_over: AtomicBool::new(false),
+        }
+    }
+
+    /// An `async def` handler goes on after its first call has returned.
+    pub(super) fn hand_over(&self) {
+        self.handed_over.store(true, Relaxed);
+    }
+
+    pub(super) fn end_unless_handed_over(&self, py: Python<'_>, what: &str) {
+        if !self.handed_over.load(Relaxed)
+            && let Err(error) = self.end(py, what)
+        {
+            self.fail(py, what, &error);
+        }
+    }
+
+    /// Logs the handler's error and answers 500, or cuts the response.
+    pub(super) fn fail(&self, py: Python<'_>, what: &str, error: &PyErr) {
+        let mut state = lock(&self.state);
+        if state.writer.is_gone() && error.is_instance_of::<PyConnectionResetError>(py) {
+            state.writer.abort();
+            return;
+        }
+        app::fail(py, what, error, &mut state.writer);
+    }
+
+    /// Answers with a status and its name.
+    pub(super) fn respond_plain(&self, _py: Python<'_>, status: u16) -> PyResult<()> {
+        lock(&self.state).writer.fail(status);
+        Ok(())
+    }
+
+    /// Answers with a head alone.
+    pub(super) fn respond_head(&self, head: ResponseHead) -> PyResult<()> {
+        // The only error here is a client gone, whom nothing can be told.
+        let _ = lock(&self.state).writer.respond(head, Bytes::new());
+        Ok(())
+    }
+
+    /// Ends the response: what is buffered is sent with its length.
+    fn end(&self, py: Python<'_>, what: &str) -> PyResult<()> {
+        let mut state = lock(&self.state);
+        if state.writer.ended() {
+            return Ok(());
+        }
+        if !state.writer.started() {
+            let head = self.head(py, &state)?;
+            state.writer.start(head).map_err(write_error)?;
+        }
+        let buffer = std::mem::take(&mut state.buffer);
+        app::note_end(what, state.writer.finish(buffer.into()));
+        Ok(())
+    }
+
+    /// Status and headers as they stand.
+    fn head(&self, py: Python<'_>, state: &State) -> PyResult<ResponseHead> {
+        let mut head = ResponseHead::new(state.status.unwrap_or(200));
+        let mut typed = false;
+        if let Some(headers) = &*lock(&self.headers) {
+            for (name, value) in headers.bind(py).get().take() {
+                typed |= name.eq_ignore_ascii_case("content-type");
+                let value = from_latin1(value.trim())
+                    .ok_or_else(|| PyValueError::new_err(format!("header {name:?} holds characters beyond latin-1")))?;
+                head.push(name.as_bytes(), &value).map_err(|error| PyValueError::new_err(error.to_string()))?;
+            }
+        }
+        if !typed && !state.buffer.is_empty() {
+            head.push(b"content-type", sniff::content_type(&state.buffer).as_bytes())
+                .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        }
+        Ok(head)
+    }
+
+    /// Sends what is buffered as a part of a longer body.
+    fn send(&self, py: Python<'_>, state: &mut State) -> PyResult<()> {
+        if !state.writer.started() {
+            let head = self.head(py, state)?;
+            state.writer.start(head).map_err(write_error)?;
+        }
+        let buffer = std::mem::take(&mut state.buffer);
+        if buffer.is_empty() {
+            return state.writer.flush().map_err(write_error);
+        }
+        state.writer.write(buffer.into()).map_err(write_error)
+    }
+
+    fn wait_for_room(&self, py: Python<'_>) {
+        // An event loop must not be stopped for one slow client.
+        if !self.handed_over.load(Relaxed) {
+            self.baton.wait(py, |cx| lock(&self.state).writer.poll_room(cx));
+        }
+    }
+}
+
+#[pymethods]
+impl NativeWriter {
+    /// Writes part of the body: `str` (sent as UTF-8) or anything bytes-like. Returns the number
+    /// of bytes. The first write settles status and headers. Waits while the client takes
+    /// nothing.
+    ///
+    /// Raises `ConnectionResetError` when the client has gone, `RuntimeError` after the handler
+    /// has ended, `TypeError` for anything else than text or bytes.
+    fn write(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let written;
+        {
+            let mut state = lock(&self.state);
+            if state.writer.ended() {
+                return Err(write_error(WriteError::Ended));
+            }
+            state.settled = true;
+            if let Ok(text) = body.cast::<PyString>() {
+                let text = text.to_str()?;
+                state.buffer.extend_from_slice(text.as_bytes());
+                written = text.len();
+            } else {
+                let data = bytes_like(body)?;
+                state.buffer.extend_from_slice(&data);
+                written = data.len();
+            }
+            if state.buffer.len() <= BUFFER {
+                return Ok(written);
+            }
+            self.send(py, &mut state)?;
+        }
+        self.wait_for_room(py);
+        Ok(written)
+    }
+
+    /// Sets the status code, 200 unless set. Too late after the first write: that is logged and
+    /// ignored. Raises `ValueError` outside 200 to 999.
+    fn set_status(&self, code: u16) -> PyResult<()> {
+        if !(200..=999).contains(&code) {
+            return Err(PyValueError::new_err(format!("a status code is 200 to 999, not {code}")));
+        }
+        let mut state = lock(&self.state);
+        if state.settled || state.writer.started() {
+            log::warn!(target: "gohttp.error", "set_status({code}) came after the first write and was ignored");
+        } else {
+            state.status = Some(code);
+        }
+        Ok(())
+    }
+
+    /// The response's header fields, to be set before the first write is sent.
+    #[getter]
+    fn headers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
+        let mut headers = lock(&self.headers);
+        if let Some(headers) = &*headers {
+            return Ok(headers.clone_ref(py));
+        }
+        let made = Py::new(py, Headers::empty())?;
+        *headers = Some(made.clone_ref(py));
+        Ok(made)
+    }
+
+    /// Sends what has been written so far. Raises as `write` does.
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        {
+            let mut state = lock(&self.state);
+            state.settled = true;
+            self.send(py, &mut state)?;
+        }
+        self.wait_for_room(py);
+        Ok(())
+    }
+
+    /// Ends the response of an `async def` handler; called for it when it has returned.
+    #[pyo3(name = "_end")]
+    fn end_async(&self, py: Python<'_>, what: &str, error: Option<Bound<'_, PyAny>>) {
+        let result = match error {
+            Some(error) => Err(PyErr::from_value(error)),
+            None => self.end(py, what),
+        };
+        if let Err(error) = result {
+            self.fail(py, what, &error);
+        }
+    }
+}
+
+fn write_error(error: WriteError) -> PyErr {
+    match error {
+        WriteError::Gone => PyConnectionResetError::new_err(error.to_string()),
+        other => PyRuntimeError::new_err(other.to_string()),
+    }
+}
