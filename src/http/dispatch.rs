@@ -1,7 +1,9 @@
 //! The seam between a connection and whatever answers requests.
 
 use std::net::SocketAddr;
+use std::any::Any;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::{Request, ResponseWriter};
 
@@ -27,6 +29,8 @@ pub struct ConnInfo {
     pub peer_host: String,
     /// The client's port, 0 on a Unix socket.
     pub peer_port: u16,
+    /// Whatever a face wants to keep for the connection's further requests.
+    pub kept: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl ConnInfo {
@@ -37,7 +41,7 @@ impl ConnInfo {
             Peer::Tcp(address) => (address.ip().to_canonical().to_string(), address.port()),
             Peer::Unix(_) => (String::new(), 0),
         };
-        Self { peer, local, scheme, peer_host, peer_port }
+        Self { peer, local, scheme, peer_host, peer_port, kept: OnceLock::new() }
     }
 }
 

@@ -142,14 +142,14 @@ impl RequestHead {
 
 /// Fills a [`RequestHead`]; the protocols' own code checks what it puts in.
 pub struct RequestHeadBuilder {
-    head: RequestHead,
+    head: Box<RequestHead>,
 }
 
 impl RequestHeadBuilder {
     /// An empty head for `method`, with room for `capacity` bytes.
     pub fn new(method: &[u8], version: Version, capacity: usize) -> Self {
         let mut builder = Self {
-            head: RequestHead {
+            head: Box::new(RequestHead {
                 buf: Vec::with_capacity(capacity),
                 method: Span::default(),
                 path: Span::default(),
@@ -159,7 +159,7 @@ impl RequestHeadBuilder {
                 content_length: None,
                 chunked: false,
                 fields: SmallVec::new(),
-            },
+            }),
         };
         builder.head.method = builder.push(method);
         builder
@@ -233,7 +233,7 @@ impl RequestHeadBuilder {
     }
 
     /// The finished head.
-    pub fn build(self) -> RequestHead {
+    pub fn build(self) -> Box<RequestHead> {
         self.head
     }
 }

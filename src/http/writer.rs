@@ -16,7 +16,7 @@ use super::response::{bodiless, ResponseHead};
 #[derive(Debug)]
 pub struct Request {
     /// Method, target, version, fields.
-    pub head: RequestHead,
+    pub head: Box<RequestHead>,
     /// The connection that it came on.
     pub conn: Arc<ConnInfo>,
     link: Arc<Link>,
@@ -111,7 +111,7 @@ pub struct ResponseWriter {
 
 /// Makes the two handles of a request.
 pub(crate) fn exchange(
-    head: RequestHead,
+    head: Box<RequestHead>,
     conn: Arc<ConnInfo>,
     link: Arc<Link>,
 ) -> (Request, ResponseWriter) {

@@ -175,7 +175,7 @@ fn refusal(status: u16, link: Arc<Link>, stream: Stream) -> Response {
 }
 
 /// Translates a head; an error is the status to answer with.
-fn head_of(parts: &::http::request::Parts, length: Option<u64>, cx: &Context) -> Result<RequestHead, u16> {
+fn head_of(parts: &::http::request::Parts, length: Option<u64>, cx: &Context) -> Result<Box<RequestHead>, u16> {
     let config = &cx.config;
     let target = parts.uri.path_and_query().map_or("/", |pq| pq.as_str());
     if target.len() > config.max_target_size {

@@ -5,7 +5,6 @@
 //! strings.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -18,7 +17,7 @@ use crate::bridge::settings::Settings;
 use crate::http::{ConnInfo, Field, Peer, Request, RequestHead};
 
 /// Header names kept per thread; clients can invent more.
-const NAMES: usize = 256;
+const MAX_NAMES: usize = 256;
 /// Values longer than this are not compared with the last one.
 const LONG_VALUE: usize = 160;
 
@@ -34,14 +33,10 @@ struct Name {
     value: Option<Py<PyString>>,
 }
 
-#[derive(Default)]
-struct Cache {
-    names: FxHashMap<Vec<u8>, Name>,
-    server: Option<(Peer, Py<PyString>, Py<PyString>)>,
-}
+type Names = FxHashMap<Vec<u8>, Name>;
 
 thread_local! {
-    static CACHE: RefCell<Cache> = RefCell::default();
+    static NAMES: RefCell<Names> = RefCell::default();
 }
 
 impl Environ {
@@ -52,7 +47,6 @@ impl Environ {
         template.set_item("SERVER_SOFTWARE", concat!("gohttp/", env!("CARGO_PKG_VERSION")))?;
         template.set_item("GATEWAY_INTERFACE", "CGI/1.1")?;
         template.set_item("wsgi.version", (1, 0))?;
-        template.set_item("wsgi.url_scheme", "http")?;
         template.set_item("wsgi.errors", py.import("sys")?.getattr("stderr")?)?;
         template.set_item("wsgi.multithread", settings.threads > 1)?;
         template.set_item("wsgi.multiprocess", settings.multiprocess())?;
@@ -71,19 +65,37 @@ impl Environ {
         input: Py<Input>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let head = &request.head;
-        let environ = self.template.bind(py).copy()?;
+        let environ = self.of_connection(py, &request.conn)?.copy()?;
         environ.set_item(intern!(py, "wsgi.input"), input)?;
         environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, head))?;
         self.set_path(py, &environ, head)?;
         environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, head.query()))?;
         environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol(py, head))?;
-        CACHE.with_borrow_mut(|cache| {
-            set_server(py, &environ, &request.conn, cache)?;
-            set_fields(py, &environ, head, cache)
-        })?;
-        if request.conn.scheme != "http" {
-            environ.set_item(intern!(py, "wsgi.url_scheme"), request.conn.scheme)?;
+        NAMES.with_borrow_mut(|names| set_fields(py, &environ, head, names))?;
+        Ok(environ)
+    }
+
+    /// The part of environ that is the same for all requests of a connection.
+    fn of_connection<'py>(&self, py: Python<'py>, conn: &ConnInfo) -> PyResult<Bound<'py, PyDict>> {
+        if let Some(kept) = conn.kept.get().and_then(|kept| kept.downcast_ref::<Py<PyDict>>()) {
+            return Ok(kept.bind(py).clone());
         }
+        let environ = self.template.bind(py).copy()?;
+        let (name, port) = match &conn.local {
+            Peer::Tcp(address) => (address.ip().to_canonical().to_string(), address.port().to_string()),
+            Peer::Unix(path) => {
+                (path.as_ref().map_or_else(|| "unix".into(), |p| p.display().to_string()), String::new())
+            }
+        };
+        environ.set_item(intern!(py, "SERVER_NAME"), name)?;
+        environ.set_item(intern!(py, "SERVER_PORT"), port)?;
+        environ.set_item(intern!(py, "REMOTE_ADDR"), &conn.peer_host)?;
+        if conn.peer_port != 0 {
+            environ.set_item(intern!(py, "REMOTE_PORT"), conn.peer_port.to_string())?;
+        }
+        environ.set_item(intern!(py, "wsgi.url_scheme"), conn.scheme)?;
+        // Another thread may have kept one meanwhile; they are the same.
+        let _ = conn.kept.set(Box::new(environ.clone().unbind()));
         Ok(environ)
     }
 
@@ -121,39 +133,11 @@ fn protocol<'py>(py: Python<'py>, head: &RequestHead) -> Bound<'py, PyString> {
     .clone()
 }
 
-fn set_server(
-    py: Python<'_>,
-    environ: &Bound<'_, PyDict>,
-    conn: &Arc<ConnInfo>,
-    cache: &mut Cache,
-) -> PyResult<()> {
-    if cache.server.as_ref().is_none_or(|(peer, ..)| *peer != conn.local) {
-        let (name, port) = match &conn.local {
-            Peer::Tcp(address) => (address.ip().to_canonical().to_string(), address.port().to_string()),
-            Peer::Unix(path) => {
-                (path.as_ref().map_or_else(|| "unix".into(), |p| p.display().to_string()), String::new())
-            }
-        };
-        let names = (PyString::new(py, &name).unbind(), PyString::new(py, &port).unbind());
-        cache.server = Some((conn.local.clone(), names.0, names.1));
-    }
-    if let Some((_, name, port)) = &cache.server {
-        environ.set_item(intern!(py, "SERVER_NAME"), name)?;
-        environ.set_item(intern!(py, "SERVER_PORT"), port)?;
-    }
-    environ.set_item(intern!(py, "REMOTE_ADDR"), &conn.peer_host)?;
-    if conn.peer_port != 0 {
-        let mut digits = itoa::Buffer::new();
-        environ.set_item(intern!(py, "REMOTE_PORT"), digits.format(conn.peer_port))?;
-    }
-    Ok(())
-}
-
 fn set_fields(
     py: Python<'_>,
     environ: &Bound<'_, PyDict>,
     head: &RequestHead,
-    cache: &mut Cache,
+    names: &mut Names,
 ) -> PyResult<()> {
     let before = environ.len();
     let mut set = 0;
@@ -168,7 +152,7 @@ fn set_fields(
             );
             continue;
         }
-        set_field(py, environ, field, cache)?;
+        set_field(py, environ, field, names)?;
         set += 1;
     }
     if environ.len() != before + set {
@@ -181,16 +165,16 @@ fn set_field(
     py: Python<'_>,
     environ: &Bound<'_, PyDict>,
     field: Field<'_>,
-    cache: &mut Cache,
+    names: &mut Names,
 ) -> PyResult<()> {
-    if !cache.names.contains_key(field.name) {
-        if cache.names.len() >= NAMES {
-            cache.names.clear();
+    if !names.contains_key(field.name) {
+        if names.len() >= MAX_NAMES {
+            names.clear();
         }
         let variable = PyString::intern(py, &variable(field.name)).unbind();
-        cache.names.insert(field.name.to_vec(), Name { variable, last: Vec::new(), value: None });
+        names.insert(field.name.to_vec(), Name { variable, last: Vec::new(), value: None });
     }
-    let Some(name) = cache.names.get_mut(field.name) else { return Ok(()) };
+    let Some(name) = names.get_mut(field.name) else { return Ok(()) };
     if field.value.len() > LONG_VALUE {
         return environ.set_item(&name.variable, latin1(py, field.value));
     }

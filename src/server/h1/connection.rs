@@ -39,7 +39,7 @@ pub(crate) enum Ended<I> {
 
 /// What waiting for a request gave.
 enum Next {
-    Request(Box<Parsed>),
+    Request(Parsed),
     Http2,
     Reject(Reject),
     Closed,
@@ -91,7 +91,7 @@ pub(crate) async fn serve<I: AsyncRead + AsyncWrite + Unpin>(
     let mut first = true;
     loop {
         match connection.next(first).await {
-            Next::Request(parsed) => match connection.exchange(*parsed).await {
+            Next::Request(parsed) => match connection.exchange(parsed).await {
                 After::KeepAlive => {}
                 After::Close => {
                     connection.close().await;
@@ -130,7 +130,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
                     }
                 } else {
                     match parse::parse(&self.read, &self.cx.config) {
-                        Ok(Some(parsed)) => return Next::Request(Box::new(parsed)),
+                        Ok(Some(parsed)) => return Next::Request(parsed),
                         Ok(None) => {}
                         Err(reject) => return Next::Reject(reject),
                     }

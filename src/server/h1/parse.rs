@@ -31,7 +31,7 @@ pub(crate) enum Framing {
 /// A whole head.
 #[derive(Debug)]
 pub(crate) struct Parsed {
-    pub(crate) head: RequestHead,
+    pub(crate) head: Box<RequestHead>,
     /// Bytes of the buffer that it took.
     pub(crate) consumed: usize,
     pub(crate) framing: Framing,
