@@ -7,6 +7,7 @@ RUST_SOURCES := $(shell find src -name '*.rs' 2>/dev/null) Cargo.toml Cargo.lock
 HOST ?= 127.0.0.1
 PORT ?= 8000
 TESTS ?= tests
+STUBS ?= python
 
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
@@ -37,6 +38,12 @@ check: $(VENV)/.check ## Formatting and lints: rustfmt clippy ruff mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@$(MAKE) --no-print-directory stubs STUBS=build/stubs
+	@diff -u python/gohttp/_gohttp.pyi build/stubs/gohttp/_gohttp.pyi || { echo "python/gohttp/_gohttp.pyi is not what the Rust says: run 'make stubs'." >&2; exit 1; }
+
+.PHONY: stubs
+stubs: $(VENV)/.built ## Write python/gohttp/_gohttp.pyi from the Rust
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin generate-stubs --quiet --profile release --out $(STUBS)
 
 .PHONY: fmt
 fmt: $(VENV)/.check ## Format all code

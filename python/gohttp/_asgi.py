@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any, cast
@@ -89,9 +88,8 @@ async def _main(
 ) -> bool:
     lifespan = Lifespan(app, settings.lifespan)
     state = await lifespan.startup()
-    eager = sys.version_info >= (3, 12)
     loop = asyncio.get_running_loop()
-    host.engine.start(app, loop, settings, descriptors, state, eager)
+    host.engine.start(app, loop, settings, descriptors, state)
     on_ready()
     await host.run()
     clean = await _wait_for_tasks(host, settings.graceful_timeout)

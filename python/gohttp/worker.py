@@ -49,13 +49,13 @@ def serve_in_process(
     """
     check_loop(config)
     try:
-        from gohttp import _faces
+        from gohttp._faces import serve
     except ImportError as error:
         raise GohttpError(
             f"The engine of gohttp cannot be loaded ({error}); install gohttp-server again."
         ) from None
     with _python_handlers_set_aside():
-        _faces.serve(app, interface, config, sockets, on_ready)
+        serve(app, interface, config, sockets, on_ready)
 
 
 @contextmanager

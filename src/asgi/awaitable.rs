@@ -5,6 +5,7 @@
 //! woken when the future is done.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use pyo3::exceptions::PyStopIteration;
@@ -12,7 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::engine::LoopContext;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, gone};
 use super::inbox::future_waker;
 
 /// What is waited for.
@@ -22,24 +23,31 @@ pub(super) enum Until {
     Message,
     /// Room for more of the response.
     Room,
+    /// A few turns of the loop, then an error: the client has gone, and whoever listens for that
+    /// in `receive()` is to hear of it, and may cancel this, before `send()` raises.
+    Gone,
     /// Nothing: it is done.
     Now,
 }
+
+/// Turns that a listener gets: its task wakes, ends, and a task group cancels the others.
+const TURNS: u32 = 8;
 
 /// An awaitable of one exchange; without one it is done.
 #[pyclass(frozen, module = "gohttp._gohttp", name = "Awaitable")]
 pub(crate) struct Awaitable {
     exchange: Option<Arc<Exchange>>,
     until: Until,
+    turns: AtomicU32,
 }
 
 impl Awaitable {
     pub(super) fn new(exchange: Arc<Exchange>, until: Until) -> Self {
-        Self { exchange: Some(exchange), until }
+        Self { exchange: Some(exchange), until, turns: AtomicU32::new(0) }
     }
 
     pub(super) fn done() -> Self {
-        Self { exchange: None, until: Until::Now }
+        Self { exchange: None, until: Until::Now, turns: AtomicU32::new(0) }
     }
 
     /// One step: `Ok(Some(future))` to wait, `Ok(None)` for done without a value, an error for
@@ -49,6 +57,11 @@ impl Awaitable {
         let poll = |cx: &mut Context<'_>| match self.until {
             Until::Message => exchange.poll_message(py, cx).map_ok(Some),
             Until::Room => exchange.poll_room(cx).map(|()| Ok(None)),
+            Until::Gone if self.turns.fetch_add(1, Relaxed) < 2 * TURNS => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Until::Gone => Poll::Ready(Err(gone())),
             Until::Now => Poll::Ready(Ok(None)),
         };
         let value = match poll(&mut Context::from_waker(std::task::Waker::noop())) {
@@ -59,6 +72,7 @@ impl Awaitable {
                 match poll(&mut Context::from_waker(&waker)) {
                     Poll::Ready(value) => value?,
                     Poll::Pending => {
+                        exchange.waits_for_message(self.until == Until::Message);
                         future.setattr(py, intern!(py, "_asyncio_future_blocking"), true)?;
                         return Ok(Some(future));
                     }

@@ -47,7 +47,9 @@ impl LoopContext {
         let coroutine = self.app.bind(py).call1((scope, receive, send))?;
         let task = match &self.eager {
             Some((task, keywords)) => task.bind(py).call((coroutine,), Some(keywords.bind(py)))?,
-            None => self.event_loop.bind(py).call_method1(intern!(py, "create_task"), (coroutine,))?,
+            None => {
+                self.event_loop.bind(py).call_method1(intern!(py, "create_task"), (coroutine,))?
+            }
         };
         if task.call_method0(intern!(py, "done"))?.is_truthy()? {
             return exchange::conclude_task(py, exchange, &task);
@@ -102,7 +104,7 @@ impl AsgiEngine {
     }
 
     /// Begins to accept connections for `app` on `event_loop`. `state` is what the lifespan left.
-    #[pyo3(signature = (app, event_loop, settings, descriptors, state, eager))]
+    #[pyo3(signature = (app, event_loop, settings, descriptors, state))]
     fn start(
         &self,
         py: Python<'_>,
@@ -111,10 +113,9 @@ impl AsgiEngine {
         settings: Settings,
         descriptors: Vec<i32>,
         state: Option<Py<PyDict>>,
-        eager: bool,
     ) -> PyResult<()> {
         let listeners = settings::listeners(descriptors)?;
-        let eager = if eager {
+        let eager = if py.version_info() >= (3, 12) {
             let keywords = PyDict::new(py);
             keywords.set_item("loop", &event_loop)?;
             keywords.set_item("eager_start", true)?;
@@ -156,8 +157,9 @@ impl AsgiEngine {
         let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
         let _entered = self.driver.enter();
         // SAFETY: the descriptor is owned by the `AsyncFd` itself and never replaced.
-        let epoll = unsafe { AsyncFd::register_with_interest(epoll, tokio::io::Interest::READABLE) }
-            .map_err(std::io::Error::from)?;
+        let epoll =
+            unsafe { AsyncFd::register_with_interest(epoll, tokio::io::Interest::READABLE) }
+                .map_err(std::io::Error::from)?;
         *lock(&self.inner) = Some(Inner { epoll, ready: false });
         Ok(())
     }

@@ -25,16 +25,28 @@ pub(super) struct Exchange {
     body_ended: AtomicBool,
     /// `http.disconnect` has been delivered, or `send` has failed for it.
     told_gone: AtomicBool,
+    /// Somebody waits in `receive()`.
+    listening: AtomicBool,
+}
+
+/// The error of `send()` when the client has gone.
+pub(super) fn gone() -> PyErr {
+    PyConnectionResetError::new_err(WriteError::Gone.to_string())
 }
 
 impl Exchange {
-    pub(super) fn new(request: Request, writer: ResponseWriter, context: Arc<LoopContext>) -> Arc<Self> {
+    pub(super) fn new(
+        request: Request,
+        writer: ResponseWriter,
+        context: Arc<LoopContext>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             request,
             writer: Mutex::new(writer),
             context,
             body_ended: AtomicBool::new(false),
             told_gone: AtomicBool::new(false),
+            listening: AtomicBool::new(false),
         })
     }
 
@@ -51,18 +63,26 @@ impl Exchange {
     }
 
     /// The next message for the application.
-    pub(super) fn poll_message(&self, py: Python<'_>, cx: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
+    pub(super) fn poll_message(
+        &self,
+        py: Python<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<PyResult<Py<PyAny>>> {
         if !self.body_ended.load(Relaxed) {
             match self.request.poll_body(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(BodyEvent::Data(data)) => {
                     let more = !self.request.body_drained();
                     self.body_ended.store(!more, Relaxed);
-                    return Poll::Ready(message::request(py, &data, more).map(|m| m.into_any().unbind()));
+                    return Poll::Ready(
+                        message::request(py, &data, more).map(|m| m.into_any().unbind()),
+                    );
                 }
                 Poll::Ready(BodyEvent::End) => {
                     self.body_ended.store(true, Relaxed);
-                    return Poll::Ready(message::request(py, b"", false).map(|m| m.into_any().unbind()));
+                    return Poll::Ready(
+                        message::request(py, b"", false).map(|m| m.into_any().unbind()),
+                    );
                 }
                 Poll::Ready(BodyEvent::Failed(_)) => return Poll::Ready(self.disconnect(py)),
             }
@@ -76,13 +96,21 @@ impl Exchange {
         }
     }
 
+    /// Notes that somebody waits for the next message.
+    pub(super) fn waits_for_message(&self, waits: bool) {
+        if waits {
+            self.listening.store(true, Relaxed);
+        }
+    }
+
     fn disconnect(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.told_gone.store(true, Relaxed);
+        self.listening.store(false, Relaxed);
         message::disconnect(py).map(|m| m.into_any().unbind())
     }
 
-    /// Takes a message of the application. Returns whether it may send more at once.
-    fn take(&self, sent: Sent) -> PyResult<bool> {
+    /// Takes a message of the application. Returns what to wait for before the next.
+    fn take(&self, sent: Sent) -> PyResult<Until> {
         let mut writer = lock(&self.writer);
         let (result, ended) = match sent {
             Sent::Start(_) if writer.started() => (Err(WriteError::Started), false),
@@ -95,20 +123,29 @@ impl Exchange {
             self.request.conclude();
         }
         match result {
-            Ok(()) if ended => Ok(true),
-            Ok(()) => Ok(writer.poll_room(&mut Context::from_waker(std::task::Waker::noop())).is_ready()),
+            Ok(()) if ended => Ok(Until::Now),
+            Ok(()) => match writer.poll_room(&mut Context::from_waker(std::task::Waker::noop())) {
+                Poll::Ready(()) => Ok(Until::Now),
+                Poll::Pending => Ok(Until::Room),
+            },
+            Err(WriteError::Gone) if self.listening.load(Relaxed) => {
+                self.told_gone.store(true, Relaxed);
+                Ok(Until::Gone)
+            }
             Err(WriteError::Gone) => {
                 self.told_gone.store(true, Relaxed);
-                Err(PyConnectionResetError::new_err(WriteError::Gone.to_string()))
+                Err(gone())
             }
             Err(WriteError::Short(_)) => {
                 app::note_end(&app::describe(&self.request.head), result);
-                Ok(true)
+                Ok(Until::Now)
             }
-            Err(WriteError::Started) => Err(PyRuntimeError::new_err("'http.response.start' was sent twice")),
-            Err(WriteError::NotStarted) => {
-                Err(PyRuntimeError::new_err("'http.response.body' was sent before 'http.response.start'"))
+            Err(WriteError::Started) => {
+                Err(PyRuntimeError::new_err("'http.response.start' was sent twice"))
             }
+            Err(WriteError::NotStarted) => Err(PyRuntimeError::new_err(
+                "'http.response.body' was sent before 'http.response.start'",
+            )),
             Err(WriteError::Ended) => {
                 Err(PyRuntimeError::new_err("a message was sent after the end of the response"))
             }
@@ -120,12 +157,19 @@ impl Exchange {
         let mut writer = lock(&self.writer);
         let what = || app::describe(&self.request.head);
         match outcome {
-            Some(error) if self.told_gone.load(Relaxed) && error.is_instance_of::<pyo3::exceptions::PyOSError>(py) => {
+            Some(error)
+                if self.told_gone.load(Relaxed)
+                    && error.is_instance_of::<pyo3::exceptions::PyOSError>(py) =>
+            {
                 // The client went away, and the application let that end it.
                 writer.abort();
             }
             Some(error) if writer.ended() => {
-                log_sink::app_error(py, &format!("Exception in {} after its response", what()), &error);
+                log_sink::app_error(
+                    py,
+                    &format!("Exception in {} after its response", what()),
+                    &error,
+                );
             }
             Some(error) => app::fail(py, &what(), &error, &mut writer),
             None if writer.ended() => {}
@@ -164,10 +208,10 @@ pub(crate) struct Send(pub(super) Arc<Exchange>);
 #[pymethods]
 impl Send {
     fn __call__(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Py<Awaitable>> {
-        if self.0.take(message::parse(message)?)? {
-            return Ok(self.0.context.done.clone_ref(py));
+        match self.0.take(message::parse(message)?)? {
+            Until::Now => Ok(self.0.context.done.clone_ref(py)),
+            until => Py::new(py, Awaitable::new(self.0.clone(), until)),
         }
-        Py::new(py, Awaitable::new(self.0.clone(), Until::Room))
     }
 }
 
@@ -184,7 +228,11 @@ impl Concluder {
 }
 
 /// Looks at an ended task and ends its response accordingly.
-pub(super) fn conclude_task(py: Python<'_>, exchange: &Exchange, task: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn conclude_task(
+    py: Python<'_>,
+    exchange: &Exchange,
+    task: &Bound<'_, PyAny>,
+) -> PyResult<()> {
     use pyo3::intern;
     if task.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
         exchange.conclude(py, None, true);
@@ -200,4 +248,3 @@ pub(super) fn conclude_task(py: Python<'_>, exchange: &Exchange, task: &Bound<'_
 pub(super) fn fail(py: Python<'_>, exchange: &Exchange, error: &PyErr) {
     app::fail(py, &app::describe(&exchange.request.head), error, &mut lock(&exchange.writer));
 }
-

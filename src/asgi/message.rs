@@ -82,14 +82,19 @@ fn push(head: &mut ResponseHead, pair: &Bound<'_, PyAny>) -> PyResult<()> {
 fn field<'a>(object: &'a Bound<'_, PyAny>, what: &str) -> PyResult<&'a [u8]> {
     match object.cast::<PyBytes>() {
         Ok(bytes) => Ok(bytes.as_bytes()),
-        Err(_) => {
-            Err(PyTypeError::new_err(format!("header {what} must be bytes, not {}", type_name(object))))
-        }
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "header {what} must be bytes, not {}",
+            type_name(object)
+        ))),
     }
 }
 
 /// `http.request`
-pub(super) fn request<'py>(py: Python<'py>, data: &[u8], more: bool) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn request<'py>(
+    py: Python<'py>,
+    data: &[u8],
+    more: bool,
+) -> PyResult<Bound<'py, PyDict>> {
     let message = PyDict::new(py);
     message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
     message.set_item(intern!(py, "body"), PyBytes::new(py, data))?;

@@ -25,7 +25,11 @@ thread_local! {
 
 impl ScopeMaker {
     /// `state`: what the lifespan left for requests, if the app takes part in it.
-    pub(super) fn new(py: Python<'_>, root_path: String, state: Option<Py<PyDict>>) -> PyResult<Self> {
+    pub(super) fn new(
+        py: Python<'_>,
+        root_path: String,
+        state: Option<Py<PyDict>>,
+    ) -> PyResult<Self> {
         let asgi = PyDict::new(py);
         asgi.set_item("version", "3.0")?;
         asgi.set_item("spec_version", "2.5")?;
@@ -38,7 +42,11 @@ impl ScopeMaker {
     }
 
     /// The scope of one request.
-    pub(super) fn build<'py>(&self, py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyDict>> {
+    pub(super) fn build<'py>(
+        &self,
+        py: Python<'py>,
+        request: &Request,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let (head, conn) = (&request.head, &request.conn);
         let scope = self.template.bind(py).copy()?;
         scope.set_item(intern!(py, "http_version"), version(py, head))?;
@@ -58,7 +66,12 @@ impl ScopeMaker {
         Ok(scope)
     }
 
-    fn set_path(&self, py: Python<'_>, scope: &Bound<'_, PyDict>, head: &RequestHead) -> PyResult<()> {
+    fn set_path(
+        &self,
+        py: Python<'_>,
+        scope: &Bound<'_, PyDict>,
+        head: &RequestHead,
+    ) -> PyResult<()> {
         let raw = head.path();
         scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, raw))?;
         let decoded = percent_encoding::percent_decode(raw).decode_utf8_lossy();
@@ -124,7 +137,9 @@ fn client<'py>(py: Python<'py>, conn: &ConnInfo) -> PyResult<Option<Bound<'py, P
 
 fn server<'py>(py: Python<'py>, conn: &ConnInfo) -> PyResult<Bound<'py, PyTuple>> {
     match &conn.local {
-        Peer::Tcp(address) => (address.ip().to_canonical().to_string(), address.port()).into_pyobject(py),
+        Peer::Tcp(address) => {
+            (address.ip().to_canonical().to_string(), address.port()).into_pyobject(py)
+        }
         Peer::Unix(path) => {
             let path = path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
             (path, py.None()).into_pyobject(py)

@@ -66,8 +66,12 @@ pub(crate) fn install_logging(level: u32) {
     let (sender, receiver) = sync_channel(QUEUE);
     let sink = Sink { queue: sender.clone(), dropped: &DROPPED };
     if QUEUE_END.set(sender).is_ok() && log::set_boxed_logger(Box::new(sink)).is_ok() {
+        std::panic::set_hook(Box::new(|info| {
+            log::error!(target: "gohttp.server", "internal error, please report it: {info}");
+        }));
         // Without the thread, records are dropped when the queue is full: the server goes on.
-        let _ = std::thread::Builder::new().name("gohttp-log".into()).spawn(move || deliver(&receiver));
+        let _ =
+            std::thread::Builder::new().name("gohttp-log".into()).spawn(move || deliver(&receiver));
     }
 }
 
@@ -101,7 +105,9 @@ fn deliver(receiver: &Receiver<Message>) {
             }
             let dropped = DROPPED.swap(0, Relaxed);
             if dropped > 0 {
-                let text = format!("{dropped} log records were dropped: logging is slower than the server");
+                let text = format!(
+                    "{dropped} log records were dropped: logging is slower than the server"
+                );
                 // Nothing is left to tell of an error here.
                 let _ = emit(py, Level::Warn, "gohttp.server", &text);
             }

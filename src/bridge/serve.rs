@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::baton::{Baton, BatonDispatch, SyncHandler};
-use super::settings::{self, Settings};
 use super::log_sink;
+use super::settings::{self, Settings};
 use crate::native::{NativeHandler, Routes};
 use crate::server::{Driver, Server, Signals};
 use crate::wsgi::WsgiHandler;
@@ -67,8 +67,12 @@ pub(crate) fn serve_sync(
     let driver = Driver::new()?;
     let mut signals = Signals::install(&driver, settings.insist())?;
     let baton = Baton::new(driver, handler, settings.threads, engine.graceful_timeout);
-    let server =
-        Arc::new(Server::start(baton.driver(), listeners, engine, Arc::new(BatonDispatch(baton.clone())))?);
+    let server = Arc::new(Server::start(
+        baton.driver(),
+        listeners,
+        engine,
+        Arc::new(BatonDispatch(baton.clone())),
+    )?);
     let stopping = server.clone();
     {
         let _entered = baton.driver().enter();

@@ -1,7 +1,7 @@
 //! The seam between a connection and whatever answers requests.
 
-use std::net::SocketAddr;
 use std::any::Any;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 

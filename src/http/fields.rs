@@ -18,7 +18,10 @@ impl fmt::Display for FieldError {
         match self {
             Self::Name(name) => write!(f, "{name:?} is not a header name (RFC 9110 section 5.1)"),
             Self::Value(name) => {
-                write!(f, "the value of header {name:?} holds a control character such as CR, LF or NUL")
+                write!(
+                    f,
+                    "the value of header {name:?} holds a control character such as CR, LF or NUL"
+                )
             }
             Self::ContentLength(value) => {
                 write!(f, "Content-Length {value:?} is not one decimal number")
@@ -37,7 +40,20 @@ const fn token_table() -> [bool; 256] {
         table[i] = b.is_ascii_alphanumeric()
             || matches!(
                 b,
-                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+                b'!' | b'#'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'\''
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'.'
+                    | b'^'
+                    | b'_'
+                    | b'`'
+                    | b'|'
+                    | b'~'
             );
         i += 1;
     }
@@ -63,9 +79,7 @@ pub(crate) fn parse_content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > 19 {
         return None;
     }
-    value.iter().try_fold(0u64, |n, &b| {
-        b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0'))
-    })
+    value.iter().try_fold(0u64, |n, &b| b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0')))
 }
 
 /// Whether a comma-separated field value names `member`, without regard to case.

@@ -121,7 +121,9 @@ impl RequestHead {
 
     /// All fields in the order received.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = Field<'_>> {
-        self.fields.iter().map(|f| Field { name: f.name.of(&self.buf), value: f.value.of(&self.buf) })
+        self.fields
+            .iter()
+            .map(|f| Field { name: f.name.of(&self.buf), value: f.value.of(&self.buf) })
     }
 
     /// The first value of the field with this lower-case name.

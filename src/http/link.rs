@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::body::{BodyError, BodyEvent};
 use super::response::ResponseHead;
-use crate::wake::{lock, WakeQueue};
+use crate::wake::{WakeQueue, lock};
 
 /// Request bytes kept for a handler that does not read them, before the client has to wait.
 const UPLOAD_WINDOW: usize = 256 * 1024;

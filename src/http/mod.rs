@@ -14,10 +14,10 @@ mod writer;
 
 pub use body::{BodyError, BodyEvent};
 pub use dispatch::{ConnInfo, Dispatch, Peer};
-pub use fields::{is_field_value, is_token, FieldError};
+pub use fields::{FieldError, is_field_value, is_token};
+pub(crate) use fields::{list_has, parse_content_length};
 pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub use link::{Link, LinkWaker, Outgoing, Progress};
-pub use response::{bodiless, reason_phrase, ResponseHead};
-pub(crate) use fields::{list_has, parse_content_length};
+pub use response::{ResponseHead, bodiless, reason_phrase};
 pub(crate) use writer::exchange;
 pub use writer::{Request, ResponseWriter, WriteError};

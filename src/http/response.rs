@@ -1,6 +1,6 @@
 //! A response's head: status and fields, kept as the lines that HTTP/1 sends.
 
-use super::fields::{is_field_value, is_hop_by_hop, is_token, parse_content_length, FieldError};
+use super::fields::{FieldError, is_field_value, is_hop_by_hop, is_token, parse_content_length};
 
 /// Status and header fields of a response.
 ///
@@ -90,7 +90,9 @@ impl ResponseHead {
                 let value = value.trim_ascii();
                 let length = parse_content_length(value)
                     .filter(|&n| self.content_length.is_none_or(|known| known == n))
-                    .ok_or_else(|| FieldError::ContentLength(String::from_utf8_lossy(value).into_owned()))?;
+                    .ok_or_else(|| {
+                        FieldError::ContentLength(String::from_utf8_lossy(value).into_owned())
+                    })?;
                 self.content_length = Some(length);
                 Ok(false)
             }

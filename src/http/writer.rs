@@ -10,7 +10,7 @@ use super::body::BodyEvent;
 use super::dispatch::ConnInfo;
 use super::head::RequestHead;
 use super::link::{Link, Progress};
-use super::response::{bodiless, ResponseHead};
+use super::response::{ResponseHead, bodiless};
 
 /// A request: its head at once, its body as it comes.
 #[derive(Debug)]
@@ -171,7 +171,9 @@ impl ResponseWriter {
     pub fn start(&mut self, head: ResponseHead) -> Result<(), WriteError> {
         match self.stage {
             Stage::Ended => return Err(WriteError::Ended),
-            Stage::Started | Stage::Satisfied if self.head.is_none() => return Err(WriteError::Started),
+            Stage::Started | Stage::Satisfied if self.head.is_none() => {
+                return Err(WriteError::Started);
+            }
             _ => {}
         }
         self.stage = Stage::Started;
@@ -316,7 +318,11 @@ impl ResponseWriter {
     }
 
     fn give(&mut self, data: Bytes, progress: Progress) -> Result<(), WriteError> {
-        if self.link.give(self.head.take(), data, progress) { Ok(()) } else { Err(WriteError::Gone) }
+        if self.link.give(self.head.take(), data, progress) {
+            Ok(())
+        } else {
+            Err(WriteError::Gone)
+        }
     }
 }
 
@@ -327,4 +333,3 @@ impl Drop for ResponseWriter {
         }
     }
 }
-

@@ -68,7 +68,8 @@ impl<T> Mux<T> {
         let malformed = || PatternError::Malformed(pattern.into());
         let slash = pattern.find('/').ok_or_else(malformed)?;
         let (host, path) = pattern.split_at(slash);
-        if pattern.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '{' | '}')) {
+        if pattern.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '{' | '}'))
+        {
             return Err(malformed());
         }
         let host = host.to_ascii_lowercase();
@@ -177,7 +178,9 @@ mod tests {
     #[test]
     fn unclean_paths_are_redirected_to_their_clean_form() {
         let mux = mux(&["/"]);
-        for (path, clean) in [("//a", "/a"), ("/a/../b", "/b"), ("/./", "/"), ("/a/./b/", "/a/b/"), ("/..", "/")] {
+        for (path, clean) in
+            [("//a", "/a"), ("/a/../b", "/b"), ("/./", "/"), ("/a/./b/", "/a/b/"), ("/..", "/")]
+        {
             assert_eq!(mux.find("x", path), Match::Redirect(clean.into()), "{path}");
         }
         assert_eq!(mux.find("x", "/.well-known/x"), Match::Handler(&"/"));

@@ -43,7 +43,10 @@ impl Headers {
     }
 
     fn first(&self, name: &str) -> Option<String> {
-        lock(&self.fields).iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+        lock(&self.fields)
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.clone())
     }
 
     fn check_writable(&self) -> PyResult<()> {
@@ -110,7 +113,8 @@ impl Headers {
 
     /// All values of the name, in order.
     fn get_all(&self, name: &str) -> Vec<String> {
-        let same = |(known, value): (String, String)| known.eq_ignore_ascii_case(name).then_some(value);
+        let same =
+            |(known, value): (String, String)| known.eq_ignore_ascii_case(name).then_some(value);
         self.snapshot().into_iter().filter_map(same).collect()
     }
 

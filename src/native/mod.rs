@@ -33,7 +33,12 @@ impl NativeHandler {
         Self { routes, run_coroutine }
     }
 
-    fn run(&self, py: Python<'_>, request: &Bound<'_, NativeRequest>, writer: &Bound<'_, NativeWriter>) -> PyResult<()> {
+    fn run(
+        &self,
+        py: Python<'_>,
+        request: &Bound<'_, NativeRequest>,
+        writer: &Bound<'_, NativeWriter>,
+    ) -> PyResult<()> {
         let (handler, is_async) = {
             let head = request.get().head();
             let host = String::from_utf8_lossy(head.host().unwrap_or_default());
@@ -57,7 +62,16 @@ impl NativeHandler {
 /// 301 as Go's mux sends it; the path is encoded anew.
 fn redirect(writer: &Bound<'_, NativeWriter>, path: &str, query: &[u8]) -> PyResult<()> {
     use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-    const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'%').add(b'\\');
+    const PATH: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'#')
+        .add(b'<')
+        .add(b'>')
+        .add(b'?')
+        .add(b'`')
+        .add(b'%')
+        .add(b'\\');
     let mut location = utf8_percent_encode(path, PATH).to_string();
     if !query.is_empty() {
         location.push('?');

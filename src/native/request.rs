@@ -118,6 +118,10 @@ impl NativeRequest {
 
     fn __repr__(&self) -> String {
         let head = self.head();
-        format!("{} {}", String::from_utf8_lossy(head.method()), String::from_utf8_lossy(&head.target()))
+        format!(
+            "{} {}",
+            String::from_utf8_lossy(head.method()),
+            String::from_utf8_lossy(&head.target())
+        )
     }
 }

@@ -105,9 +105,13 @@ impl NativeWriter {
         if let Some(headers) = &*lock(&self.headers) {
             for (name, value) in headers.bind(py).get().take() {
                 typed |= name.eq_ignore_ascii_case("content-type");
-                let value = from_latin1(value.trim())
-                    .ok_or_else(|| PyValueError::new_err(format!("header {name:?} holds characters beyond latin-1")))?;
-                head.push(name.as_bytes(), &value).map_err(|error| PyValueError::new_err(error.to_string()))?;
+                let value = from_latin1(value.trim()).ok_or_else(|| {
+                    PyValueError::new_err(format!(
+                        "header {name:?} holds characters beyond latin-1"
+                    ))
+                })?;
+                head.push(name.as_bytes(), &value)
+                    .map_err(|error| PyValueError::new_err(error.to_string()))?;
             }
         }
         if !typed && !state.buffer.is_empty() {

@@ -43,7 +43,7 @@ impl Driver {
     pub fn drive<T>(&self, mut ready: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
         // A client that pipelines can have something ready at every turn; the sockets of others
         // are looked at all the same.
-        let mut look_first = self.turns.fetch_add(1, Relaxed) % LOOK_EVERY == 0;
+        let mut look_first = self.turns.fetch_add(1, Relaxed).is_multiple_of(LOOK_EVERY);
         let result = self.runtime.block_on(poll_fn(|cx| {
             self.wake.deliver(cx.waker());
             if std::mem::take(&mut look_first) {

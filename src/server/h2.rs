@@ -19,8 +19,8 @@ use super::context::Context;
 use super::h1::is_host;
 use super::timeouts::{Registered, Watch};
 use crate::http::{
-    self as exchange, BodyError, ConnInfo, Link, LinkWaker, Progress, RequestHead, RequestHeadBuilder,
-    ResponseHead, Version,
+    self as exchange, BodyError, ConnInfo, Link, LinkWaker, Progress, RequestHead,
+    RequestHeadBuilder, ResponseHead, Version,
 };
 use crate::server::access_log::AccessEntry;
 
@@ -30,8 +30,13 @@ const MAX_STREAMS: u32 = 256;
 const PING_EVERY: Duration = Duration::from_secs(30);
 
 /// Serves an HTTP/2 connection to its end. `begun`: what has been read of it.
-pub(crate) async fn serve<I>(io: I, begun: Bytes, cx: Arc<Context>, info: Arc<ConnInfo>, watch: Registered)
-where
+pub(crate) async fn serve<I>(
+    io: I,
+    begun: Bytes,
+    cx: Arc<Context>,
+    info: Arc<ConnInfo>,
+    watch: Registered,
+) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let config = &cx.config;
@@ -42,7 +47,11 @@ where
         .max_header_list_size(config.max_head_size.min(u32::MAX as usize) as u32)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(config.write_timeout);
-    let streams = Arc::new(Streams { open: AtomicUsize::new(0), watch: watch.0.clone(), idle: config.idle_timeout });
+    let streams = Arc::new(Streams {
+        open: AtomicUsize::new(0),
+        watch: watch.0.clone(),
+        idle: config.idle_timeout,
+    });
     let service = {
         let (cx, streams) = (cx.clone(), streams.clone());
         hyper::service::service_fn(move |request| {
@@ -123,10 +132,11 @@ async fn respond(
     let (parts, body) = request.into_parts();
     let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     let link = Link::new(LinkWaker { task, queue: cx.wake.clone() }, !body.is_end_stream());
-    let head = match head_of(&parts, body.size_hint().exact().filter(|_| !body.is_end_stream()), &cx) {
-        Ok(head) => head,
-        Err(status) => return Ok(refusal(status, link, stream)),
-    };
+    let head =
+        match head_of(&parts, body.size_hint().exact().filter(|_| !body.is_end_stream()), &cx) {
+            Ok(head) => head,
+            Err(status) => return Ok(refusal(status, link, stream)),
+        };
     let mut guard = CloseOnDrop {
         access: cx.access_log.map(|log| log.begin(&info, &head)),
         link: link.clone(),
@@ -175,7 +185,11 @@ fn refusal(status: u16, link: Arc<Link>, stream: Stream) -> Response {
 }
 
 /// Translates a head; an error is the status to answer with.
-fn head_of(parts: &::http::request::Parts, length: Option<u64>, cx: &Context) -> Result<Box<RequestHead>, u16> {
+fn head_of(
+    parts: &::http::request::Parts,
+    length: Option<u64>,
+    cx: &Context,
+) -> Result<Box<RequestHead>, u16> {
     let config = &cx.config;
     let target = parts.uri.path_and_query().map_or("/", |pq| pq.as_str());
     if target.len() > config.max_target_size {
@@ -210,7 +224,9 @@ fn head_of(parts: &::http::request::Parts, length: Option<u64>, cx: &Context) ->
         head.field(b"cookie", &cookies);
     }
     match parts.uri.authority() {
-        Some(authority) if is_host(authority.as_str().as_bytes()) => head.host(authority.as_str().as_bytes()),
+        Some(authority) if is_host(authority.as_str().as_bytes()) => {
+            head.host(authority.as_str().as_bytes())
+        }
         Some(_) => return Err(400),
         None => {
             let mut hosts = parts.headers.get_all(::http::header::HOST).iter();
@@ -311,7 +327,9 @@ impl Body for ResponseBody {
                 self.guard.whole = true;
                 Poll::Ready(None)
             }
-            Progress::Aborted => Poll::Ready(Some(Err(io::Error::other("the response is not whole")))),
+            Progress::Aborted => {
+                Poll::Ready(Some(Err(io::Error::other("the response is not whole"))))
+            }
         }
     }
 
@@ -352,7 +370,11 @@ impl<I: AsyncRead + Unpin> AsyncRead for Rewind<I> {
 }
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Rewind<I> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
 

@@ -70,7 +70,9 @@ impl Listening {
         match socket.local_addr()?.domain() {
             socket2::Domain::IPV4 | socket2::Domain::IPV6 => Ok(Self::Tcp(socket.into())),
             socket2::Domain::UNIX => Ok(Self::Unix(socket.into())),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a TCP nor a Unix socket")),
+            _ => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a TCP nor a Unix socket"))
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The engine: sockets, connections, time-outs and drain. No Python in it.
 
-mod access_log;
 mod accept;
+mod access_log;
 mod connection;
 mod context;
 mod driver;
@@ -64,12 +64,14 @@ impl Server {
         let mut accepting = Vec::new();
         for listener in listeners {
             accepting.push(match listener {
-                Listening::Tcp(socket) => {
-                    tokio::spawn(accept::run(tokio::net::TcpListener::from_std(socket)?, cx.clone()))
-                }
-                Listening::Unix(socket) => {
-                    tokio::spawn(accept::run(tokio::net::UnixListener::from_std(socket)?, cx.clone()))
-                }
+                Listening::Tcp(socket) => tokio::spawn(accept::run(
+                    tokio::net::TcpListener::from_std(socket)?,
+                    cx.clone(),
+                )),
+                Listening::Unix(socket) => tokio::spawn(accept::run(
+                    tokio::net::UnixListener::from_std(socket)?,
+                    cx.clone(),
+                )),
             });
         }
         let sweep = tokio::spawn(registry.clone().sweep());

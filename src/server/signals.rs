@@ -31,7 +31,11 @@ impl Signals {
         let asked = Arc::new(AtomicBool::new(false));
         let mut ids = Vec::new();
         for number in [SIGTERM, SIGINT].into_iter().filter(|_| insist) {
-            ids.push(signal_hook::flag::register_conditional_shutdown(number, 128 + number, asked.clone())?);
+            ids.push(signal_hook::flag::register_conditional_shutdown(
+                number,
+                128 + number,
+                asked.clone(),
+            )?);
             ids.push(signal_hook::flag::register(number, asked.clone())?);
         }
         Ok(Self { ids, streams })

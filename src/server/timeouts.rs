@@ -40,7 +40,8 @@ impl Watch {
 
     /// Wakes the connection after `delay` from now, in place of an earlier deadline.
     pub(crate) fn arm(&self, delay: Duration) {
-        let ticks = delay.as_millis().div_ceil(TICK.as_millis()).min(u128::from(u32::MAX / 2)) as u32;
+        let ticks =
+            delay.as_millis().div_ceil(TICK.as_millis()).min(u128::from(u32::MAX / 2)) as u32;
         self.deadline.store(self.registry.now.load(Relaxed) + ticks + 1, Relaxed);
     }
 

@@ -42,7 +42,11 @@ fn close(py: Python<'_>, request: &Request, iterable: &Bound<'_, PyAny>) {
         Err(error) => Err(error),
     };
     if let Err(error) = closed {
-        log_sink::app_error(py, &format!("Exception in close() of {}", app::describe(&request.head)), &error);
+        log_sink::app_error(
+            py,
+            &format!("Exception in close() of {}", app::describe(&request.head)),
+            &error,
+        );
     }
 }
 
@@ -109,7 +113,11 @@ fn send_each(
 }
 
 /// Gives a piece to the client and waits until there is room for another.
-pub(super) fn write(py: Python<'_>, response: &Arc<Response>, data: Bytes) -> Result<(), WriteError> {
+pub(super) fn write(
+    py: Python<'_>,
+    response: &Arc<Response>,
+    data: Bytes,
+) -> Result<(), WriteError> {
     if data.is_empty() {
         return Ok(());
     }

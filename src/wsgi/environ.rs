@@ -82,10 +82,13 @@ impl Environ {
         }
         let environ = self.template.bind(py).copy()?;
         let (name, port) = match &conn.local {
-            Peer::Tcp(address) => (address.ip().to_canonical().to_string(), address.port().to_string()),
-            Peer::Unix(path) => {
-                (path.as_ref().map_or_else(|| "unix".into(), |p| p.display().to_string()), String::new())
+            Peer::Tcp(address) => {
+                (address.ip().to_canonical().to_string(), address.port().to_string())
             }
+            Peer::Unix(path) => (
+                path.as_ref().map_or_else(|| "unix".into(), |p| p.display().to_string()),
+                String::new(),
+            ),
         };
         environ.set_item(intern!(py, "SERVER_NAME"), name)?;
         environ.set_item(intern!(py, "SERVER_PORT"), port)?;
@@ -99,7 +102,12 @@ impl Environ {
         Ok(environ)
     }
 
-    fn set_path(&self, py: Python<'_>, environ: &Bound<'_, PyDict>, head: &RequestHead) -> PyResult<()> {
+    fn set_path(
+        &self,
+        py: Python<'_>,
+        environ: &Bound<'_, PyDict>,
+        head: &RequestHead,
+    ) -> PyResult<()> {
         let path = head.path();
         let decoded: std::borrow::Cow<'_, [u8]> = if memchr::memchr(b'%', path).is_some() {
             percent_encoding::percent_decode(path).into()
@@ -108,7 +116,9 @@ impl Environ {
         };
         // A proxy that has not taken the prefix away leaves that to us.
         let inner = match decoded.strip_prefix(&*self.root_path) {
-            Some(rest) if !self.root_path.is_empty() && (rest.is_empty() || rest[0] == b'/') => rest,
+            Some(rest) if !self.root_path.is_empty() && (rest.is_empty() || rest[0] == b'/') => {
+                rest
+            }
             _ => &decoded,
         };
         environ.set_item(intern!(py, "PATH_INFO"), latin1(py, inner))
@@ -193,9 +203,15 @@ fn set_field(
 
 /// `content-type` → `CONTENT_TYPE`, `x-y` → `HTTP_X_Y`.
 fn variable(name: &[u8]) -> String {
-    let upper: String =
-        name.iter().map(|&b| if b == b'-' { '_' } else { char::from(b.to_ascii_uppercase()) }).collect();
-    if matches!(name, b"content-type" | b"content-length") { upper } else { format!("HTTP_{upper}") }
+    let upper: String = name
+        .iter()
+        .map(|&b| if b == b'-' { '_' } else { char::from(b.to_ascii_uppercase()) })
+        .collect();
+    if matches!(name, b"content-type" | b"content-length") {
+        upper
+    } else {
+        format!("HTTP_{upper}")
+    }
 }
 
 /// Repeated fields are one variable: joined by commas, cookies by semicolons.

@@ -42,7 +42,12 @@ impl WsgiHandler {
         Ok(Self { app, environ: Environ::new(py, settings)? })
     }
 
-    fn run(&self, py: Python<'_>, request: &Arc<Request>, response: &Arc<Response>) -> PyResult<()> {
+    fn run(
+        &self,
+        py: Python<'_>,
+        request: &Arc<Request>,
+        response: &Arc<Response>,
+    ) -> PyResult<()> {
         let input = Py::new(py, Input::new(request.clone(), response.baton.clone()))?;
         let environ = self.environ.build(py, request, input)?;
         let start_response = Py::new(py, StartResponse::new(response.clone()))?;

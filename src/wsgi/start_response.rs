@@ -57,11 +57,14 @@ fn head_of(status: &str, headers: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {
         .flatten()
         .filter(|code| (200..=999).contains(code))
         .ok_or_else(|| {
-            PyValueError::new_err(format!("status must be like '200 OK', three digits from 200 up, not {status:?}"))
+            PyValueError::new_err(format!(
+                "status must be like '200 OK', three digits from 200 up, not {status:?}"
+            ))
         })?;
     let mut head = ResponseHead::new(code);
-    let reason = from_latin1(reason.trim())
-        .ok_or_else(|| PyValueError::new_err(format!("status {status:?} holds characters beyond latin-1")))?;
+    let reason = from_latin1(reason.trim()).ok_or_else(|| {
+        PyValueError::new_err(format!("status {status:?} holds characters beyond latin-1"))
+    })?;
     head.set_reason(&reason).map_err(value_error)?;
     match headers.cast_exact::<PyList>() {
         Ok(list) => list.iter().try_for_each(|item| push(&mut head, &item))?,
@@ -72,7 +75,10 @@ fn head_of(status: &str, headers: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {
 
 fn push(head: &mut ResponseHead, item: &Bound<'_, PyAny>) -> PyResult<()> {
     let pair = item.cast::<PyTuple>().ok().filter(|pair| pair.len() == 2).ok_or_else(|| {
-        PyTypeError::new_err(format!("each header must be a (name, value) tuple, not {}", type_name(item)))
+        PyTypeError::new_err(format!(
+            "each header must be a (name, value) tuple, not {}",
+            type_name(item)
+        ))
     })?;
     let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
     let name = text(&name, "name")?;
@@ -85,8 +91,9 @@ fn text<'a>(object: &'a Bound<'_, PyAny>, what: &str) -> PyResult<std::borrow::C
     let text = object.cast::<PyString>().map_err(|_| {
         PyTypeError::new_err(format!("header {what} must be str, not {}", type_name(object)))
     })?;
-    from_latin1(text.to_str()?)
-        .ok_or_else(|| PyValueError::new_err(format!("header {what} holds characters beyond latin-1")))
+    from_latin1(text.to_str()?).ok_or_else(|| {
+        PyValueError::new_err(format!("header {what} holds characters beyond latin-1"))
+    })
 }
 
 fn value_error(error: FieldError) -> PyErr {

@@ -16,7 +16,9 @@ const QUIET_TICKS: u32 = 200;
 /// Starts the monitor.
 pub(super) fn start(baton: &Arc<Baton>) {
     let for_thread = baton.clone();
-    let spawned = std::thread::Builder::new().name("gohttp-monitor".into()).spawn(move || for_thread.monitor());
+    let spawned = std::thread::Builder::new()
+        .name("gohttp-monitor".into())
+        .spawn(move || for_thread.monitor());
     match spawned {
         Ok(handle) => {
             // Set once: a baton is run once.
@@ -73,7 +75,11 @@ impl Baton {
                 return Poll::Ready(true);
             }
             let schedule = self.schedule();
-            if schedule.wanted || !schedule.idle.is_empty() { Poll::Ready(false) } else { Poll::Pending }
+            if schedule.wanted || !schedule.idle.is_empty() {
+                Poll::Ready(false)
+            } else {
+                Poll::Pending
+            }
         });
         if finished {
             return self.stop();

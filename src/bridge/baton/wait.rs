@@ -49,7 +49,10 @@ impl Baton {
 
     /// If the calling thread holds the baton, drives until `poll` is ready, or until there are
     /// requests that another thread can run; then the baton is passed on.
-    fn drive_while_waiting<T>(self: &Arc<Self>, poll: &mut impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+    fn drive_while_waiting<T>(
+        self: &Arc<Self>,
+        poll: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
         let me = WORKER.get()?;
         {
             let mut schedule = self.schedule();

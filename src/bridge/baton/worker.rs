@@ -70,7 +70,8 @@ impl Baton {
             *streak = 0;
             return Next::Drive;
         }
-        if schedule.holder == Holder::Monitor && *streak < STREAK
+        if schedule.holder == Holder::Monitor
+            && *streak < STREAK
             && let Some(job) = schedule.ready.pop_front()
         {
             *streak += 1;

@@ -125,7 +125,8 @@ impl Decoder {
         match httparse::parse_headers(buf, &mut fields) {
             Ok(httparse::Status::Complete((consumed, _))) => {
                 let section = &buf[..consumed];
-                if memchr::memchr_iter(b'\n', section).any(|at| at == 0 || section[at - 1] != b'\r') {
+                if memchr::memchr_iter(b'\n', section).any(|at| at == 0 || section[at - 1] != b'\r')
+                {
                     return Err(Malformed);
                 }
                 buf.advance(consumed);
@@ -205,7 +206,12 @@ mod tests {
             b"0\r\nX: y\n\r\n",
         ] {
             for at_once in [true, false] {
-                assert_eq!(decode(bad, at_once), Err(Malformed), "{:?}", String::from_utf8_lossy(bad));
+                assert_eq!(
+                    decode(bad, at_once),
+                    Err(Malformed),
+                    "{:?}",
+                    String::from_utf8_lossy(bad)
+                );
             }
         }
     }

@@ -124,7 +124,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
         }
         loop {
             if look {
-                if first && H2_PREFACE.starts_with(&self.read[..self.read.len().min(H2_PREFACE.len())]) {
+                if first
+                    && H2_PREFACE.starts_with(&self.read[..self.read.len().min(H2_PREFACE.len())])
+                {
                     if self.read.len() >= H2_PREFACE.len() {
                         return Next::Http2;
                     }
@@ -145,7 +147,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
                 if let Poll::Ready(read) = self.poll_fill(cx) {
                     return Poll::Ready(Some(read));
                 }
-                if self.watch.0.expired() || (was_empty && self.cx.registry.draining() && !granted) {
+                if self.watch.0.expired() || (was_empty && self.cx.registry.draining() && !granted)
+                {
                     return Poll::Ready(None);
                 }
                 Poll::Pending
@@ -216,7 +219,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
     /// Puts a small answer of the server's own in the write buffer; the connection ends after it.
     pub(crate) fn respond_plain(&mut self, status: u16) {
         let body = format!("{status} {}\n", reason_phrase(status));
-        let answering = Answering { version: Version::Http11, head_request: false, keep_alive: false };
+        let answering =
+            Answering { version: Version::Http11, head_request: false, keep_alive: false };
         let date = self.cx.registry.date();
         self.write.append(|out| {
             encode_head(out, &ResponseHead::text(status, body.len()), answering, &date);

@@ -1,6 +1,6 @@
 //! A response's head on the wire, and the framing of its body (RFC 9112 sections 6 and 7).
 
-use crate::http::{bodiless, ResponseHead, Version};
+use crate::http::{ResponseHead, Version, bodiless};
 
 /// How a response's body is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,9 @@ pub(crate) fn encode_head(
     status_line(out, head);
     out.extend_from_slice(head.lines());
     // 1xx and 204 never carry a length (RFC 9110 section 8.6).
-    if let Some(length) = head.content_length().filter(|_| !matches!(head.status(), 100..=199 | 204)) {
+    if let Some(length) =
+        head.content_length().filter(|_| !matches!(head.status(), 100..=199 | 204))
+    {
         out.extend_from_slice(b"content-length: ");
         out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
         out.extend_from_slice(b"\r\n");
@@ -100,10 +102,15 @@ pub(crate) fn encode_chunk_size(out: &mut Vec<u8>, len: usize) {
 mod tests {
     use super::*;
 
-    fn encoded(head: &ResponseHead, version: Version, head_request: bool) -> (String, BodyFraming, bool) {
+    fn encoded(
+        head: &ResponseHead,
+        version: Version,
+        head_request: bool,
+    ) -> (String, BodyFraming, bool) {
         let mut out = Vec::new();
         let answering = Answering { version, head_request, keep_alive: true };
-        let (framing, keep) = encode_head(&mut out, head, answering, b"Sun, 06 Nov 1994 08:49:37 GMT");
+        let (framing, keep) =
+            encode_head(&mut out, head, answering, b"Sun, 06 Nov 1994 08:49:37 GMT");
         (String::from_utf8(out).expect("ascii"), framing, keep)
     }
 
@@ -119,7 +126,8 @@ mod tests {
     #[test]
     fn bodiless_responses_have_no_framing() {
         for (status, head_request) in [(204, false), (304, false), (200, true)] {
-            let (text, framing, keep) = encoded(&ResponseHead::new(status), Version::Http11, head_request);
+            let (text, framing, keep) =
+                encoded(&ResponseHead::new(status), Version::Http11, head_request);
             assert_eq!((framing, keep), (BodyFraming::Plain, true));
             assert!(!text.contains("chunked") && !text.contains("content-length"), "{text}");
         }

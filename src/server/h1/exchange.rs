@@ -93,7 +93,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
     /// Reads a small body before the handler is called, so that it need not wait for it.
     async fn prebuffer(&mut self, exchange: &mut Exchange) -> Result<(), After> {
         let limit = self.cx.dispatch.prebuffer() as u64;
-        if exchange.upload.ended() || exchange.expects || exchange.upload.missing().is_none_or(|n| n > limit) {
+        if exchange.upload.ended()
+            || exchange.expects
+            || exchange.upload.missing().is_none_or(|n| n > limit)
+        {
             return Ok(());
         }
         self.watch.0.arm(self.cx.config.body_timeout);
@@ -137,7 +140,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
                 if self.encode(exchange, out) == Progress::Aborted {
                     return self.abort(exchange, cx);
                 }
-                if exchange.expects && !exchange.done && exchange.framing.is_none() && exchange.link.asked_for_upload() {
+                if exchange.expects
+                    && !exchange.done
+                    && exchange.framing.is_none()
+                    && exchange.link.asked_for_upload()
+                {
                     exchange.expects = false;
                     self.write.append(|out| encode_interim(out, &ResponseHead::new(100)));
                 }
@@ -172,7 +179,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
     fn wait(&mut self, exchange: &mut Exchange, flushed: bool, progress: bool) -> Poll<After> {
         let waiting = if !flushed {
             Waiting::Client
-        } else if !exchange.upload.ended() && (exchange.discarding || exchange.link.wants_upload()) && !exchange.expects {
+        } else if !exchange.upload.ended()
+            && (exchange.discarding || exchange.link.wants_upload())
+            && !exchange.expects
+        {
             Waiting::Upload
         } else {
             Waiting::Handler
@@ -183,7 +193,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
                     log::info!(target: "gohttp.request", "{}: connection cut: the client took nothing for write_timeout", self.info.peer_host);
                     return Poll::Ready(After::Abort);
                 }
-                Waiting::Upload => return Poll::Ready(self.fail_upload(exchange, BodyError::TimedOut)),
+                Waiting::Upload => {
+                    return Poll::Ready(self.fail_upload(exchange, BodyError::TimedOut));
+                }
                 Waiting::Handler => {}
             }
         }
@@ -199,7 +211,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
     }
 
     /// Reads what the client sends. Returns whether anything was read that another look may need.
-    fn poll_upload(&mut self, exchange: &mut Exchange, cx: &mut TaskContext<'_>) -> Result<bool, After> {
+    fn poll_upload(
+        &mut self,
+        exchange: &mut Exchange,
+        cx: &mut TaskContext<'_>,
+    ) -> Result<bool, After> {
         if exchange.upload.ended() {
             // Only to see that the client goes: what comes is kept for the next request.
             if !self.read_closed && self.read.len() < PIPELINE_WINDOW {
@@ -309,7 +325,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
         let answering = &mut exchange.answering;
         // A body that is still on its way and too long to throw away ends the connection; the
         // client is told so before it asks again.
-        let keepable = exchange.upload.missing().is_none_or(|n| n <= DISCARD_LIMIT) && !exchange.expects;
+        let keepable =
+            exchange.upload.missing().is_none_or(|n| n <= DISCARD_LIMIT) && !exchange.expects;
         answering.keep_alive &= keepable && !self.cx.registry.draining();
         let date = self.cx.registry.date();
         let mut framing = BodyFraming::Plain;

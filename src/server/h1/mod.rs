@@ -12,5 +12,5 @@ mod parse;
 mod upload;
 mod write_buf;
 
-pub(crate) use connection::{serve, Ended};
+pub(crate) use connection::{Ended, serve};
 pub(crate) use parse::is_host;

@@ -6,7 +6,9 @@ use std::mem::MaybeUninit;
 use smallvec::SmallVec;
 
 use crate::config::EngineConfig;
-use crate::http::{is_token, list_has, parse_content_length, RequestHead, RequestHeadBuilder, Version};
+use crate::http::{
+    RequestHead, RequestHeadBuilder, Version, is_token, list_has, parse_content_length,
+};
 
 /// A refusal: the status to answer with, and why, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +64,10 @@ pub(crate) fn parse(buf: &[u8], config: &EngineConfig) -> Result<Option<Parsed>,
         return Err(bad("malformed request line"));
     };
     if target.len() > config.max_target_size {
-        return Err(Reject { status: 414, why: "the request target is longer than max_target_size" });
+        return Err(Reject {
+            status: 414,
+            why: "the request target is longer than max_target_size",
+        });
     }
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     let mut builder = RequestHeadBuilder::new(method.as_bytes(), version, consumed + 16);
@@ -134,23 +139,24 @@ impl<'a> Facts<'a> {
         // Length first: nearly all fields are of no interest here.
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
-                if self.host.replace(value).is_some() {
-                    return Err(bad("more than one Host"));
-                }
+                let earlier = self.host.replace(value);
+                return earlier.map_or(Ok(()), |_| Err(bad("more than one Host")));
             }
             6 if name.eq_ignore_ascii_case("expect") => {
-                if value.eq_ignore_ascii_case(b"100-continue") {
-                    self.expect_continue = version == Version::Http11;
-                }
+                let asks = value.eq_ignore_ascii_case(b"100-continue");
+                self.expect_continue |= asks && version == Version::Http11;
             }
             10 if name.eq_ignore_ascii_case("connection") => {
                 self.close |= list_has(value, b"close");
                 self.keep_alive |= list_has(value, b"keep-alive");
             }
             14 if name.eq_ignore_ascii_case("content-length") => {
-                let length = parse_content_length(value).ok_or(bad("Content-Length is no number"))?;
+                let length =
+                    parse_content_length(value).ok_or(bad("Content-Length is no number"))?;
                 if self.framing.replace(Framing::Length(length)).is_some() {
-                    return Err(bad("more than one Content-Length, or Transfer-Encoding beside it"));
+                    return Err(bad(
+                        "more than one Content-Length, or Transfer-Encoding beside it",
+                    ));
                 }
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
@@ -161,7 +167,9 @@ impl<'a> Facts<'a> {
                     return Err(bad("a Transfer-Encoding other than chunked"));
                 }
                 if self.framing.replace(Framing::Chunked).is_some() {
-                    return Err(bad("more than one Transfer-Encoding, or Content-Length beside it"));
+                    return Err(bad(
+                        "more than one Transfer-Encoding, or Content-Length beside it",
+                    ));
                 }
             }
             _ => {}
@@ -187,10 +195,8 @@ fn set_target(
     if method == "CONNECT" {
         return Err(Reject { status: 405, why: "CONNECT is for proxies" });
     }
-    let authority = if target.first() == Some(&b'/') {
-        builder.target(target);
-        host
-    } else if target == b"*" && method == "OPTIONS" {
+    let plain = target.first() == Some(&b'/') || (target == b"*" && method == "OPTIONS");
+    let authority = if plain {
         builder.target(target);
         host
     } else {
@@ -224,7 +230,10 @@ pub(crate) fn is_host(host: &[u8]) -> bool {
     let (name, port) = if host.first() == Some(&b'[') {
         let Some(end) = memchr::memchr(b']', host) else { return false };
         let (name, rest) = host.split_at(end + 1);
-        if !name[1..end].iter().all(|&b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.' | b'%' | b'v')) {
+        if !name[1..end]
+            .iter()
+            .all(|&b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.' | b'%' | b'v'))
+        {
             return false;
         }
         (name, rest)
@@ -236,7 +245,21 @@ pub(crate) fn is_host(host: &[u8]) -> bool {
             b.is_ascii_alphanumeric()
                 || matches!(
                     b,
-                    b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+                    b'-' | b'.'
+                        | b'_'
+                        | b'~'
+                        | b'%'
+                        | b'!'
+                        | b'$'
+                        | b'&'
+                        | b'\''
+                        | b'('
+                        | b')'
+                        | b'*'
+                        | b'+'
+                        | b','
+                        | b';'
+                        | b'='
                 )
         });
     let port_ok = match port {
@@ -267,9 +290,11 @@ mod tests {
 
     #[test]
     fn a_usual_request() {
-        let p = parsed("POST /a?b=c HTTP/1.1\r\nHost: x:80\r\nContent-Length: 3\r\nX-A:  v \r\n\r\nabc")
-            .expect("good")
-            .expect("whole");
+        let p = parsed(
+            "POST /a?b=c HTTP/1.1\r\nHost: x:80\r\nContent-Length: 3\r\nX-A:  v \r\n\r\nabc",
+        )
+        .expect("good")
+        .expect("whole");
         assert_eq!(p.head.method(), b"POST");
         assert_eq!(p.head.path(), b"/a");
         assert_eq!(p.head.query(), b"b=c");
@@ -314,7 +339,9 @@ mod tests {
 
     #[test]
     fn targets_come_in_their_forms() {
-        let p = parsed("GET http://a.b:81/p?q HTTP/1.1\r\nHost: other\r\n\r\n").expect("good").expect("whole");
+        let p = parsed("GET http://a.b:81/p?q HTTP/1.1\r\nHost: other\r\n\r\n")
+            .expect("good")
+            .expect("whole");
         assert_eq!((p.head.path(), p.head.query()), (&b"/p"[..], &b"q"[..]));
         assert_eq!(p.head.get(b"host"), Some(&b"a.b:81"[..]));
         let p = parsed("GET http://a?q HTTP/1.1\r\nHost: a\r\n\r\n").expect("good").expect("whole");

@@ -51,7 +51,11 @@ impl Upload {
     }
 
     /// Moves what `buf` holds of the body to `link`, which may be `None` to throw it away.
-    pub(crate) fn take(&mut self, buf: &mut BytesMut, link: Option<&Link>) -> Result<(), BodyError> {
+    pub(crate) fn take(
+        &mut self,
+        buf: &mut BytesMut,
+        link: Option<&Link>,
+    ) -> Result<(), BodyError> {
         let result = self.take_inner(buf, link);
         if let (Err(error), Some(link)) = (result, link) {
             link.end_upload(Some(error));
@@ -72,17 +76,19 @@ impl Upload {
                     }
                     buf.split_to(take as usize).freeze()
                 }
-                Left::Chunks(decoder) => match decoder.step(buf).map_err(|_| BodyError::Malformed)? {
-                    Step::Data(data) => data,
-                    Step::More => return Ok(()),
-                    Step::End => {
-                        self.left = Left::Nothing;
-                        if let Some(link) = link {
-                            link.end_upload(None);
+                Left::Chunks(decoder) => {
+                    match decoder.step(buf).map_err(|_| BodyError::Malformed)? {
+                        Step::Data(data) => data,
+                        Step::More => return Ok(()),
+                        Step::End => {
+                            self.left = Left::Nothing;
+                            if let Some(link) = link {
+                                link.end_upload(None);
+                            }
+                            return Ok(());
                         }
-                        return Ok(());
                     }
-                },
+                }
             };
             self.taken += data.len() as u64;
             if self.limit.is_some_and(|limit| self.taken > limit) {
