@@ -31,13 +31,16 @@ test: $(VENV)/.tests ## Build, then run the whole test suite (TESTS=tests/wsgi f
 	@$(BIN)/python -m pytest $(TESTS)
 
 .PHONY: check
-check: $(VENV)/.check ## Formatting and lints: rustfmt clippy ruff mypy
+check: $(VENV)/.check $(VENV)/.built ## Formatting and lints: rustfmt clippy ruff mypy
+	@mkdir -p build
 	cargo fmt --all -- --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --no-default-features -- -D warnings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@$(BIN)/python tools/settings_table.py build/configuration.md
+	@diff -u docs/configuration.md build/configuration.md || { echo "docs/configuration.md is not what the settings say: run 'make docs'." >&2; exit 1; }
 	@$(MAKE) --no-print-directory stubs STUBS=build/stubs
 	@diff -u python/gohttp/_gohttp.pyi build/stubs/gohttp/_gohttp.pyi || { echo "python/gohttp/_gohttp.pyi is not what the Rust says: run 'make stubs'." >&2; exit 1; }
 
@@ -55,6 +58,10 @@ fmt: $(VENV)/.check ## Format all code
 bench: $(VENV)/.built ## Measure gohttp beside its peers; writes benches/results/
 	@$(BIN)/python -m pip install --quiet -r benches/requirements.txt
 	@$(BIN)/python -m benches $(BENCH)
+
+.PHONY: docs
+docs: $(VENV)/.built ## Write docs/configuration.md from the settings
+	@$(BIN)/python tools/settings_table.py docs/configuration.md
 
 .PHONY: clean
 clean: ## Remove everything that was built

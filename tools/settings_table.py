@@ -1,0 +1,46 @@
+"""Writes docs/configuration.md from the one place that knows the settings."""
+
+import sys
+from pathlib import Path
+
+from gohttp.config import settings
+
+HEAD = """# Configuration
+
+Made by `make docs` from `python/gohttp/config.py`; do not edit.
+
+A value on the command line wins over the environment, that over the file, that over the default.
+The file is `gohttp.toml`, or the table `[tool.gohttp]` of `pyproject.toml`, in the app's folder
+(`--app-dir`) or the current one:
+
+```toml
+workers = 4
+threads = 16
+max_body_size = "20m"
+```
+
+Sizes are bytes, or `64k`, `20m`, `1g`; time-outs are seconds.
+"""
+
+
+def table() -> str:
+    """The page."""
+    lines = [HEAD]
+    group = ""
+    for setting in settings():
+        if setting.group != group:
+            group = setting.group
+            lines += [
+                f"\n## {group}\n",
+                "| option | variable | key | default | |",
+                "|---|---|---|---|---|",
+            ]
+        default = f"`{setting.shown_default}`" if setting.shown_default else ""
+        lines.append(
+            f"| `{setting.flag}` | `{setting.env}` | `{setting.name}` | {default} | {setting.help} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(table(), encoding="utf-8")
