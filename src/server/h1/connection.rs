@@ -24,6 +24,8 @@ const DRAIN_IDLE_GRACE: Duration = Duration::from_millis(500);
 /// How long a connection is read after its end, so that the client sees our last words rather
 /// than a reset (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(5);
+/// The same while the server stops.
+const DRAIN_LINGER: Duration = Duration::from_millis(500);
 /// How many bytes are read in that time.
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
 /// What an HTTP/2 connection with prior knowledge begins with (RFC 9113 section 3.4).
@@ -52,6 +54,8 @@ pub(crate) enum After {
     KeepAlive,
     /// A proper end.
     Close,
+    /// A proper end although the client still has something to send.
+    Refuse,
     /// An end of which the client must see that it is none.
     Abort,
 }
@@ -94,7 +98,11 @@ pub(crate) async fn serve<I: AsyncRead + AsyncWrite + Unpin>(
             Next::Request(parsed) => match connection.exchange(parsed).await {
                 After::KeepAlive => {}
                 After::Close => {
-                    connection.close().await;
+                    connection.close(true).await;
+                    return Ended::Closed;
+                }
+                After::Refuse => {
+                    connection.close(false).await;
                     return Ended::Closed;
                 }
                 After::Abort => return Ended::Closed,
@@ -213,7 +221,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
             reject.why
         );
         self.respond_plain(reject.status);
-        self.close().await;
+        self.close(false).await;
     }
 
     /// Puts a small answer of the server's own in the write buffer; the connection ends after it.
@@ -229,8 +237,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
     }
 
     /// Writes what is left, says goodbye, and reads what the client still sends for a while, so
-    /// that it is not reset before it has read our answer.
-    async fn close(&mut self) {
+    /// that it is not reset before it has read our answer. `clean`: it has sent all it announced.
+    async fn close(&mut self, clean: bool) {
         self.watch.0.arm(self.cx.config.write_timeout);
         let flushed = poll_fn(|cx| {
             let mut progress = 0;
@@ -244,13 +252,23 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
         if !flushed || poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await.is_err() {
             return;
         }
+        if clean && self.read.is_empty() {
+            // The client has said all it had to say: nothing of its can be answered by a reset.
+            return;
+        }
         self.watch.0.arm(LINGER);
         let mut left = LINGER_BYTES;
+        let mut hurried = false;
         loop {
             self.read.clear();
-            let read = poll_fn(|cx| match self.poll_fill(cx) {
-                Poll::Pending if self.watch.0.expired() => Poll::Ready(Ok(0)),
-                other => other,
+            let read = poll_fn(|cx| {
+                if self.cx.registry.draining() && !std::mem::replace(&mut hurried, true) {
+                    self.watch.0.arm(DRAIN_LINGER);
+                }
+                match self.poll_fill(cx) {
+                    Poll::Pending if self.watch.0.expired() => Poll::Ready(Ok(0)),
+                    other => other,
+                }
             })
             .await;
             match read {

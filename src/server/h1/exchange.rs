@@ -119,7 +119,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
                 Some(_) => return Err(After::Abort),
                 None => {
                     self.reject_upload(exchange, BodyError::TimedOut);
-                    return Err(After::Close);
+                    return Err(After::Refuse);
                 }
             }
         }
@@ -161,7 +161,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
                     return Poll::Ready(self.after(exchange));
                 }
                 if !self.begin_discard(exchange) {
-                    return Poll::Ready(After::Close);
+                    return Poll::Ready(After::Refuse);
                 }
             }
             let read = match self.poll_upload(exchange, cx) {
@@ -239,7 +239,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
             return Err(self.fail_upload(exchange, error));
         }
         if exchange.discarding && exchange.upload.taken() > DISCARD_LIMIT * 2 {
-            return Err(After::Close);
+            return Err(After::Refuse);
         }
         if exchange.upload.ended() || exchange.upload.taken() != before {
             return Ok(true);
@@ -266,9 +266,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
         exchange.link.end_upload(Some(error));
         if exchange.framing.is_none() {
             self.reject_upload(exchange, error);
-            return After::Close;
+            return After::Refuse;
         }
-        if exchange.done { After::Close } else { After::Abort }
+        if exchange.done { After::Refuse } else { After::Abort }
     }
 
     fn reject_upload(&mut self, exchange: &mut Exchange, error: BodyError) {
