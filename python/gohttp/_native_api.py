@@ -9,9 +9,9 @@ from typing import Any, TypeVar, overload
 from gohttp import _gohttp
 from gohttp._gohttp import Request, ResponseWriter
 
-Handler = Callable[[ResponseWriter, Request], None] | Callable[
-    [ResponseWriter, Request], Awaitable[None]
-]
+Handler = (
+    Callable[[ResponseWriter, Request], None] | Callable[[ResponseWriter, Request], Awaitable[None]]
+)
 H = TypeVar("H", bound=Callable[..., Any])
 
 logger = logging.getLogger("gohttp.server")
@@ -81,7 +81,9 @@ def has_routes() -> bool:
     return bool(_routes)
 
 
-def serve(_app: object, settings: Any, descriptors: list[int], on_ready: Callable[[], None]) -> bool:
+def serve(
+    _app: object, settings: Any, descriptors: list[int], on_ready: Callable[[], None]
+) -> bool:
     """Serve the registered routes; see `gohttp._faces.serve`."""
 
     def ready(server: _gohttp.SyncServer) -> None:
@@ -131,6 +133,6 @@ async def _handle(coroutine: Awaitable[None], w: ResponseWriter, req: Request) -
     error: BaseException | None = None
     try:
         await coroutine
-    except Exception as raised:
+    except BaseException as raised:  # SystemExit too: it is the handler's, not the loop's
         error = raised
     w._end(repr(req), error)

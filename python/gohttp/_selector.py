@@ -29,9 +29,7 @@ class EngineSelector(selectors.EpollSelector):
         self._on_stopped = on_stopped
         engine.watch(os.dup(self.fileno()))
 
-    def select(
-        self, timeout: float | None = None
-    ) -> list[tuple[selectors.SelectorKey, int]]:
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """As in `selectors`; also runs the engine for that time."""
         what = self._engine.drive(timeout)
         if not what:

@@ -68,7 +68,8 @@ struct State {
     upload: Upload,
     /// The handler has asked for the body: what `Expect: 100-continue` waits for.
     asked: bool,
-    reader: Option<Waker>,
+    /// Who waits for request bytes or for the client's going.
+    readers: Vec<Waker>,
     /// A task that waits for room, where it is not the connection's own.
     uploader: Option<Waker>,
 
@@ -104,7 +105,7 @@ impl Link {
                 buffered: 0,
                 upload: if has_body { Upload::Open } else { Upload::Ended },
                 asked: false,
-                reader: None,
+                readers: Vec::new(),
                 uploader: None,
                 interim: Vec::new(),
                 head: None,
@@ -147,28 +148,28 @@ impl Link {
         if data.is_empty() {
             return;
         }
-        let waker = {
+        let readers = {
             let mut state = lock(&self.state);
             if state.gone {
                 return;
             }
             state.buffered += data.len();
             state.chunks.push_back(data);
-            state.reader.take()
+            std::mem::take(&mut state.readers)
         };
-        wake(waker);
+        wake_all(readers);
     }
 
     /// The request's body is complete, or will never be.
     pub fn end_upload(&self, error: Option<BodyError>) {
-        let waker = {
+        let readers = {
             let mut state = lock(&self.state);
             if state.upload == Upload::Open {
                 state.upload = error.map_or(Upload::Ended, Upload::Failed);
             }
-            state.reader.take()
+            std::mem::take(&mut state.readers)
         };
-        wake(waker);
+        wake_all(readers);
     }
 
     /// Takes what the handler has given of the response since the last call. The handler is told
@@ -192,17 +193,17 @@ impl Link {
 
     /// The client sends no more: whoever waits for its going is told, but the response may go on.
     pub fn hang_up(&self) {
-        let reader = {
+        let readers = {
             let mut state = lock(&self.state);
             state.hung_up = true;
-            state.reader.take()
+            std::mem::take(&mut state.readers)
         };
-        wake(reader);
+        wake_all(readers);
     }
 
     /// The client has gone: whoever waits on this request is told.
     pub fn close(&self) {
-        let (reader, writer, uploader) = {
+        let (readers, writer, uploader) = {
             let mut state = lock(&self.state);
             if state.gone {
                 return;
@@ -211,9 +212,9 @@ impl Link {
             if state.upload == Upload::Open {
                 state.upload = Upload::Failed(BodyError::Disconnected);
             }
-            (state.reader.take(), state.writer.take(), state.uploader.take())
+            (std::mem::take(&mut state.readers), state.writer.take(), state.uploader.take())
         };
-        wake(reader);
+        wake_all(readers);
         wake(writer);
         wake(uploader);
     }
@@ -249,7 +250,7 @@ impl Link {
                     state.asked = true;
                     self.wake_connection(&mut state);
                 }
-                register(&mut state.reader, cx);
+                register_reader(&mut state.readers, cx);
                 Poll::Pending
             }
         }
@@ -271,7 +272,7 @@ impl Link {
         if state.gone || state.hung_up {
             return Poll::Ready(());
         }
-        register(&mut state.reader, cx);
+        register_reader(&mut state.readers, cx);
         Poll::Pending
     }
 
@@ -322,6 +323,27 @@ fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
     match slot {
         Some(known) if known.will_wake(cx.waker()) => {}
         _ => *slot = Some(cx.waker().clone()),
+    }
+}
+
+/// Waiters on one request that are kept; those that stopped waiting are not known, so the oldest
+/// goes.
+const MAX_READERS: usize = 8;
+
+fn register_reader(readers: &mut Vec<Waker>, cx: &Context<'_>) {
+    let waker = cx.waker();
+    if waker.will_wake(Waker::noop()) || readers.iter().any(|known| known.will_wake(waker)) {
+        return;
+    }
+    if readers.len() == MAX_READERS {
+        readers.remove(0);
+    }
+    readers.push(waker.clone());
+}
+
+fn wake_all(wakers: Vec<Waker>) {
+    for waker in wakers {
+        waker.wake();
     }
 }
 

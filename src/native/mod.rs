@@ -50,6 +50,11 @@ impl NativeHandler {
                 Found::Nothing => return writer.get().respond_plain(py, 404),
             }
         };
+        if is_async {
+            // Here a thread may wait for a slow client; the handlers' event loop may not. What is
+            // wrong with the body is told to the handler when it asks.
+            let _ = request.get().body(py);
+        }
         let result = handler.bind(py).call1((writer, request))?;
         if is_async {
             writer.get().hand_over();

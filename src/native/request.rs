@@ -93,7 +93,7 @@ impl NativeRequest {
     /// The whole body. Waits for the client as long as it must; raises `ConnectionResetError` if
     /// it goes before the end, another `OSError` if the body is broken, too large or late.
     #[getter]
-    fn body(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
+    pub(super) fn body(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
         if let Some(body) = &*lock(&self.body) {
             return Ok(body.clone_ref(py));
         }

@@ -92,6 +92,9 @@ impl NativeWriter {
         if !state.writer.started() {
             let head = self.head(py, &state)?;
             state.writer.start(head).map_err(write_error)?;
+            // Known also for HEAD, whose body is not sent.
+            let length = state.buffer.len() as u64;
+            state.writer.declare_length(length);
         }
         let buffer = std::mem::take(&mut state.buffer);
         app::note_end(what, state.writer.finish(buffer.into()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::connection;
 use super::context::Context;
-use super::listener::Listener;
+use super::listener::{Listener, Transport};
 use super::timeouts::Registry;
 use crate::http::{ConnInfo, Peer};
 
@@ -60,7 +60,7 @@ async fn wait_drain(registry: &Registry) {
 
 fn start<I>((io, peer, local): (I, Peer, Peer), cx: &Arc<Context>)
 where
-    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    I: Transport,
 {
     let watch = cx.registry.register();
     tokio::spawn(connection::serve(io, cx.clone(), ConnInfo::new(peer, local, "http"), watch));

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use super::context::Context;
+use super::listener::Transport;
 use super::timeouts::Registered;
 use super::{h1, h2};
 use crate::http::ConnInfo;
@@ -12,7 +11,7 @@ use crate::http::ConnInfo;
 /// Serves one connection to its end.
 pub(crate) async fn serve<I>(io: I, cx: Arc<Context>, info: ConnInfo, watch: Registered)
 where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    I: Transport,
 {
     let info = Arc::new(info);
     match h1::serve(io, cx.clone(), info.clone(), watch).await {

@@ -5,16 +5,32 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::http::Peer;
 
+/// What a connection runs over.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Has the close be seen as a reset, not as a proper end.
+    fn reset_on_close(&self) {}
+}
+
+impl Transport for TcpStream {
+    fn reset_on_close(&self) {
+        // If the system refuses, the client sees a proper end: no worse than without.
+        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl Transport for UnixStream {}
+
 /// Something that connections come from.
 pub(crate) trait Listener: Send + 'static {
     /// A connection's transport.
-    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Io: Transport;
 
     /// The next connection, the client's end and ours. Errors are the caller's to log and retry.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Io, Peer, Peer)>> + Send;
@@ -33,8 +49,6 @@ impl Listener for TcpListener {
 
     async fn accept(&self) -> io::Result<(TcpStream, Peer, Peer)> {
         let (stream, peer) = TcpListener::accept(self).await?;
-        // Without this, a response in two writes can wait for the client's delayed ACK.
-        stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
         Ok((stream, Peer::Tcp(peer), Peer::Tcp(local)))
     }
@@ -49,6 +63,9 @@ impl Listener for UnixListener {
         Ok((stream, Peer::Unix(None), Peer::Unix(local)))
     }
 }
+
+/// Bytes that the kernel takes of a response beyond what it has sent.
+const UNSENT: u32 = 128 * 1024;
 
 /// A listening socket made elsewhere, of either family.
 #[derive(Debug)]
@@ -68,7 +85,14 @@ impl Listening {
         let socket = socket2::Socket::from(fd);
         socket.set_nonblocking(true)?;
         match socket.local_addr()?.domain() {
-            socket2::Domain::IPV4 | socket2::Domain::IPV6 => Ok(Self::Tcp(socket.into())),
+            socket2::Domain::IPV4 | socket2::Domain::IPV6 => {
+                // Connections inherit both. Without the first, a response in two writes can wait
+                // for the client's delayed ACK; the second keeps what a slow client has not taken
+                // out of the kernel's memory, and shows its pace to the write time-out.
+                socket.set_tcp_nodelay(true)?;
+                socket.set_tcp_notsent_lowat(UNSENT)?;
+                Ok(Self::Tcp(socket.into()))
+            }
             socket2::Domain::UNIX => Ok(Self::Unix(socket.into())),
             _ => {
                 Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a TCP nor a Unix socket"))

@@ -12,9 +12,10 @@ mod signals;
 mod timeouts;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Instant;
 
 pub use driver::Driver;
 pub use listener::Listening;
@@ -31,6 +32,7 @@ pub struct Server {
     registry: Arc<Registry>,
     finished: Arc<Finished>,
     wake: Arc<crate::wake::WakeQueue>,
+    drain_began: OnceLock<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -90,12 +92,18 @@ impl Server {
                 waker.wake();
             }
         });
-        Ok(Self { registry, finished, wake: driver.wake_queue().clone() })
+        Ok(Self {
+            registry,
+            finished,
+            wake: driver.wake_queue().clone(),
+            drain_began: OnceLock::new(),
+        })
     }
 
     /// Begins the stop: what waits in the backlog is accepted, requests in flight are answered,
     /// then everything closes. From any thread; further calls do nothing.
     pub fn drain(&self) {
+        self.drain_began.get_or_init(Instant::now);
         self.registry.drain();
         self.wake.nudge();
     }
@@ -103,6 +111,11 @@ impl Server {
     /// Whether the stop has begun.
     pub fn draining(&self) -> bool {
         self.registry.draining()
+    }
+
+    /// When the stop began.
+    pub fn drain_began(&self) -> Option<Instant> {
+        self.drain_began.get().copied()
     }
 
     /// How many connections are open.

@@ -85,10 +85,8 @@ impl Environ {
             Peer::Tcp(address) => {
                 (address.ip().to_canonical().to_string(), address.port().to_string())
             }
-            Peer::Unix(path) => (
-                path.as_ref().map_or_else(|| "unix".into(), |p| p.display().to_string()),
-                String::new(),
-            ),
+            // Neither may be empty (PEP 3333); a URL made of them must be one.
+            Peer::Unix(_) => ("localhost".to_owned(), "80".to_owned()),
         };
         environ.set_item(intern!(py, "SERVER_NAME"), name)?;
         environ.set_item(intern!(py, "SERVER_PORT"), port)?;

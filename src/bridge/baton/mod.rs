@@ -72,14 +72,19 @@ struct Schedule {
     wanted: bool,
     /// Odd while the holder is inside a handler; changes with each handler.
     pulse: u64,
+    /// The holder is waiting for the GIL, which somebody may keep for long.
+    attaching: bool,
     monitor_asleep: bool,
     stop: bool,
+    /// The first worker has left its last handler.
+    returned: bool,
 }
 
 impl Schedule {
     /// No holder is inside a handler.
     fn settle_pulse(&mut self) {
         self.pulse = (self.pulse + 1) & !1;
+        self.attaching = false;
     }
 
     /// The holder goes into a handler. Returns whether the monitor has to be woken to watch it.
@@ -132,8 +137,10 @@ impl Baton {
                 running: 1,
                 wanted: false,
                 pulse: 0,
+                attaching: false,
                 monitor_asleep: false,
                 stop: false,
+                returned: false,
             }),
             max_threads: max_threads.max(1),
             costs: Costs::new(),
@@ -162,7 +169,7 @@ impl Baton {
 
     /// Waits for the other threads' handlers, as long as a stop may take.
     fn wait_for_workers(&self) -> bool {
-        let deadline = Instant::now() + self.graceful;
+        self.schedule().returned = true;
         loop {
             let busy = {
                 let schedule = self.schedule();
@@ -171,7 +178,7 @@ impl Baton {
             if busy == 0 {
                 return true;
             }
-            if Instant::now() >= deadline {
+            if Instant::now() >= self.stop_deadline() {
                 log::warn!(
                     target: "gohttp.server",
                     "{busy} handlers were still running after graceful_timeout and are abandoned"
@@ -181,6 +188,13 @@ impl Baton {
             // Workers unpark this thread as they end.
             std::thread::park_timeout(Duration::from_millis(50));
         }
+    }
+
+    /// Until when handlers are waited for, once the server has stopped: what its drain has left of
+    /// the graceful time-out, and a moment more to end properly.
+    fn stop_deadline(&self) -> Instant {
+        let began = self.server.get().and_then(|server| server.drain_began());
+        began.unwrap_or_else(Instant::now) + self.graceful + Duration::from_secs(1)
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
@@ -211,18 +225,15 @@ impl Baton {
         false
     }
 
-    /// Lets go of the baton, so that somebody else drives: a worker if one can be had, else the
-    /// monitor.
+    /// Lets go of the baton, so that somebody else drives: an idle worker if there is one, else
+    /// the monitor, until a new worker is up and wants it. (A new thread needs the GIL to begin,
+    /// and the GIL may be what this is all about.)
     fn pass_on(self: &Arc<Self>, mut schedule: MutexGuard<'_, Schedule>) {
-        schedule.holder = Holder::Nobody;
         schedule.settle_pulse();
-        if self.call_helper(schedule) {
-            return;
-        }
-        let mut schedule = self.schedule();
-        if schedule.holder == Holder::Nobody {
-            schedule.holder = Holder::Monitor;
-            drop(schedule);
+        let idle = !schedule.idle.is_empty();
+        schedule.holder = if idle { Holder::Nobody } else { Holder::Monitor };
+        self.call_helper(schedule);
+        if !idle {
             self.wake_monitor();
         }
     }

@@ -61,7 +61,15 @@ impl Baton {
                 schedule.monitor_asleep = quiet == QUIET_TICKS;
             }
             if pulse == last && inside && matches!(schedule.holder, Holder::Worker(_)) {
-                self.pass_on(schedule);
+                if schedule.attaching {
+                    // Another worker would wait for the same GIL.
+                    schedule.settle_pulse();
+                    schedule.holder = Holder::Monitor;
+                    drop(schedule);
+                    self.monitor_drives();
+                } else {
+                    self.pass_on(schedule);
+                }
             }
             last = pulse;
         }
@@ -74,12 +82,7 @@ impl Baton {
             if server.poll_finished(cx).is_ready() {
                 return Poll::Ready(true);
             }
-            let schedule = self.schedule();
-            if schedule.wanted || !schedule.idle.is_empty() {
-                Poll::Ready(false)
-            } else {
-                Poll::Pending
-            }
+            if self.schedule().wanted { Poll::Ready(false) } else { Poll::Pending }
         });
         if finished {
             return self.stop();
@@ -91,12 +94,19 @@ impl Baton {
 
     /// The server has stopped: a first thread stuck in a handler would keep the process for ever.
     fn oversee_stop(self: &Arc<Self>) {
-        let deadline = Instant::now() + self.graceful;
-        while Instant::now() < deadline {
-            if self.schedule().running == 0 {
+        while Instant::now() < self.stop_deadline() {
+            if self.schedule().returned {
                 return;
             }
             std::thread::park_timeout(Duration::from_millis(50));
+        }
+        if !self.schedule().returned {
+            // Logging needs Python, which may be what is stuck.
+            eprintln!(
+                "gohttp: a handler on the main thread is still running after graceful_timeout \
+                 and is abandoned with the process."
+            );
+            signal_hook::low_level::exit(1);
         }
     }
 }

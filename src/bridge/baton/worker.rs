@@ -109,11 +109,25 @@ impl Baton {
             self.stop();
             return;
         }
+        self.announce_attaching(me);
         Python::attach(|py| {
             while let Some(job) = self.next_as_holder(me) {
                 self.run_job(py, job);
             }
         });
+    }
+
+    /// From here on the monitor watches: the GIL may be long in coming.
+    fn announce_attaching(&self, me: usize) {
+        let mut schedule = self.schedule();
+        if schedule.holder == Holder::Worker(me) {
+            let wake = schedule.enter_handler();
+            schedule.attaching = true;
+            drop(schedule);
+            if wake {
+                self.wake_monitor();
+            }
+        }
     }
 
     fn next_as_holder(self: &Arc<Self>, me: usize) -> Option<Job> {

@@ -106,7 +106,7 @@ impl Decoder {
             };
         };
         let Some(extension) = rest.strip_suffix(b"\r") else { return Err(Malformed) };
-        if digits == 0 || extension.iter().any(|&b| (b < 0x20 && b != b'\t') || b == 0x7f) {
+        if digits == 0 || !is_extension(extension) {
             return Err(Malformed);
         }
         self.extensions += extension.len();
@@ -136,6 +136,23 @@ impl Decoder {
             _ => Err(Malformed),
         }
     }
+}
+
+/// Whether these bytes may stand behind a chunk's size: no control characters, quotes in pairs.
+fn is_extension(bytes: &[u8]) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for &b in bytes {
+        if (b < 0x20 && b != b'\t') || b == 0x7f {
+            return false;
+        }
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    !quoted
 }
 
 fn hex(b: u8) -> u8 {
@@ -199,6 +216,7 @@ mod tests {
             b"-5\r\nhello\r\n0\r\n\r\n",
             b"\r\nhello\r\n0\r\n\r\n",
             b"5;a\0b\r\nhello\r\n0\r\n\r\n",
+            b"5;a=\"b\r\nhello\r\n0\r\n\r\n",
             b"5\rx\r\nhello\r\n0\r\n\r\n",
             b"5\r\nhelloo\r\n0\r\n\r\n",
             b"fffffffffffffffff\r\n",

@@ -8,13 +8,14 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncReadExt;
 
 use super::encode::{Answering, encode_head};
 use super::parse::{self, Parsed, Reject};
 use super::write_buf::WriteBuf;
 use crate::http::{ConnInfo, ResponseHead, Version, reason_phrase};
 use crate::server::context::Context;
+use crate::server::listener::Transport;
 use crate::server::timeouts::Registered;
 
 /// Room made for a read; a usual request fits several times.
@@ -74,7 +75,7 @@ pub(crate) struct Connection<I> {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve<I: AsyncRead + AsyncWrite + Unpin>(
+pub(crate) async fn serve<I: Transport>(
     io: I,
     cx: Arc<Context>,
     info: Arc<ConnInfo>,
@@ -118,7 +119,7 @@ pub(crate) async fn serve<I: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
+impl<I: Transport> Connection<I> {
     async fn next(&mut self, first: bool) -> Next {
         // Pipelined bytes may hold the next request already.
         let mut look = !self.read.is_empty();

@@ -4,15 +4,14 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use super::connection::{After, Connection};
 use super::encode::{Answering, BodyFraming, encode_chunk_size, encode_head, encode_interim};
 use super::parse::Parsed;
 use super::upload::Upload;
 use crate::http::{self, BodyError, Link, LinkWaker, Outgoing, Progress, ResponseHead};
 use crate::server::access_log::AccessEntry;
+use crate::server::listener::Transport;
+use bytes::{Buf, Bytes};
 
 /// Response bytes in the write buffer beyond which no more are taken from the handler.
 const WRITE_WINDOW: usize = 64 * 1024;
@@ -48,7 +47,7 @@ struct Exchange {
     access: Option<AccessEntry>,
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
+impl<I: Transport> Connection<I> {
     /// Has a request answered.
     pub(crate) async fn exchange(&mut self, parsed: Parsed) -> After {
         self.watch.0.disarm();
@@ -63,7 +62,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
                 head_request: parsed.head.is_head(),
                 keep_alive: parsed.keep_alive,
             },
-            expects: parsed.expect_continue,
+            expects: parsed.expect_continue && self.read.is_empty(),
             framing: None,
             done: false,
             discarding: false,
@@ -187,7 +186,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
         } else {
             Waiting::Handler
         };
-        if self.watch.0.expired() {
+        if self.watch.0.expired() && !progress {
             match exchange.waiting {
                 Waiting::Client => {
                     log::info!(target: "gohttp.request", "{}: connection cut: the client took nothing for write_timeout", self.info.peer_host);
@@ -235,6 +234,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
         }
         let link = (!exchange.discarding).then_some(&*exchange.link);
         let before = exchange.upload.taken();
+        // A client that sends without waiting for 100 does not get one.
+        exchange.expects &= self.read.is_empty();
         if let Err(error) = exchange.upload.take(&mut self.read, link) {
             return Err(self.fail_upload(exchange, error));
         }
@@ -296,6 +297,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
         exchange.answering.keep_alive = false;
         let mut progress = 0;
         let _ = self.write.poll_flush(&mut self.io, cx, &mut progress);
+        if exchange.framing == Some(BodyFraming::UntilClose) {
+            // A proper end would make the part pass for the whole.
+            self.io.reset_on_close();
+        }
         Poll::Ready(After::Abort)
     }
 
