@@ -36,9 +36,8 @@ def table() -> str:
                 "|---|---|---|---|---|",
             ]
         default = f"`{setting.shown_default}`" if setting.shown_default else ""
-        lines.append(
-            f"| `{setting.flag}` | `{setting.env}` | `{setting.name}` | {default} | {setting.help} |"
-        )
+        names = f"`{setting.flag}` | `{setting.env}` | `{setting.name}`"
+        lines.append(f"| {names} | {default} | {setting.help} |")
     return "\n".join(lines) + "\n"
 
 
