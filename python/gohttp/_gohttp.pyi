@@ -182,6 +182,12 @@ class ResponseWriter:
         """
         Ends the response of an `async def` handler; called for it when it has returned.
         """
+    def _wait_for_room(self, /) -> None: ...
+    def drain(self, /) -> Any:
+        """
+        For `async def` handlers, whose `write` does not wait: awaits until the client has taken
+        enough that more may be written.
+        """
     def flush(self, /) -> None:
         """
         Sends what has been written so far. Raises as `write` does.

@@ -78,7 +78,8 @@ struct State {
     body: SmallVec<[Bytes; 1]>,
     body_len: usize,
     progress: Progress,
-    writer: Option<Waker>,
+    /// Who waits for room for more of the response.
+    writers: Vec<Waker>,
 
     /// The client has gone, or the connection is closed.
     gone: bool,
@@ -112,7 +113,7 @@ impl Link {
                 body: SmallVec::new(),
                 body_len: 0,
                 progress: Progress::Open,
-                writer: None,
+                writers: Vec::new(),
                 gone: false,
                 hung_up: false,
                 woken: false,
@@ -175,7 +176,7 @@ impl Link {
     /// Takes what the handler has given of the response since the last call. The handler is told
     /// that there is room again.
     pub fn take_outgoing(&self) -> Outgoing {
-        let (out, writer) = {
+        let (out, writers) = {
             let mut state = lock(&self.state);
             state.woken = false;
             let out = Outgoing {
@@ -185,9 +186,9 @@ impl Link {
                 progress: state.progress,
             };
             state.body_len = 0;
-            (out, state.writer.take())
+            (out, std::mem::take(&mut state.writers))
         };
-        wake(writer);
+        wake_all(writers);
         out
     }
 
@@ -203,7 +204,7 @@ impl Link {
 
     /// The client has gone: whoever waits on this request is told.
     pub fn close(&self) {
-        let (readers, writer, uploader) = {
+        let (readers, writers, uploader) = {
             let mut state = lock(&self.state);
             if state.gone {
                 return;
@@ -212,10 +213,14 @@ impl Link {
             if state.upload == Upload::Open {
                 state.upload = Upload::Failed(BodyError::Disconnected);
             }
-            (std::mem::take(&mut state.readers), state.writer.take(), state.uploader.take())
+            (
+                std::mem::take(&mut state.readers),
+                std::mem::take(&mut state.writers),
+                state.uploader.take(),
+            )
         };
         wake_all(readers);
-        wake(writer);
+        wake_all(writers);
         wake(uploader);
     }
 }
@@ -250,7 +255,7 @@ impl Link {
                     state.asked = true;
                     self.wake_connection(&mut state);
                 }
-                register_reader(&mut state.readers, cx);
+                register_waiter(&mut state.readers, cx);
                 Poll::Pending
             }
         }
@@ -272,7 +277,7 @@ impl Link {
         if state.gone || state.hung_up {
             return Poll::Ready(());
         }
-        register_reader(&mut state.readers, cx);
+        register_waiter(&mut state.readers, cx);
         Poll::Pending
     }
 
@@ -287,7 +292,7 @@ impl Link {
         if state.gone || state.body_len < DOWNLOAD_WINDOW {
             return Poll::Ready(());
         }
-        register(&mut state.writer, cx);
+        register_waiter(&mut state.writers, cx);
         Poll::Pending
     }
 
@@ -326,19 +331,19 @@ fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
     }
 }
 
-/// Waiters on one request that are kept; those that stopped waiting are not known, so the oldest
-/// goes.
-const MAX_READERS: usize = 8;
+/// Waiters on one request that are kept. Those that stopped waiting are not known: beyond this
+/// number all are woken, and who still waits comes back.
+const MAX_WAITERS: usize = 32;
 
-fn register_reader(readers: &mut Vec<Waker>, cx: &Context<'_>) {
+fn register_waiter(waiters: &mut Vec<Waker>, cx: &Context<'_>) {
     let waker = cx.waker();
-    if waker.will_wake(Waker::noop()) || readers.iter().any(|known| known.will_wake(waker)) {
+    if waker.will_wake(Waker::noop()) || waiters.iter().any(|known| known.will_wake(waker)) {
         return;
     }
-    if readers.len() == MAX_READERS {
-        readers.remove(0);
+    if waiters.len() == MAX_WAITERS {
+        waiters.drain(..).for_each(Waker::wake);
     }
-    readers.push(waker.clone());
+    waiters.push(waker.clone());
 }
 
 fn wake_all(wakers: Vec<Waker>) {

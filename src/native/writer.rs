@@ -217,6 +217,18 @@ impl NativeWriter {
         Ok(())
     }
 
+    /// For `async def` handlers, whose `write` does not wait: awaits until the client has taken
+    /// enough that more may be written.
+    fn drain<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let wait = slf.getattr("_wait_for_room")?;
+        slf.py().import("asyncio")?.call_method1("to_thread", (wait,))
+    }
+
+    #[pyo3(name = "_wait_for_room")]
+    fn block_for_room(&self, py: Python<'_>) {
+        self.baton.wait(py, |cx| lock(&self.state).writer.poll_room(cx));
+    }
+
     /// Ends the response of an `async def` handler; called for it when it has returned.
     #[pyo3(name = "_end")]
     fn end_async(&self, py: Python<'_>, what: &str, error: Option<Bound<'_, PyAny>>) {

@@ -66,6 +66,8 @@ struct Schedule {
     idle: Vec<(usize, Thread)>,
     /// Workers started so far.
     threads: usize,
+    /// Workers that were called and have not come yet.
+    called: usize,
     /// Workers that are not parked for good.
     running: usize,
     /// A worker without work wants the baton from the monitor.
@@ -134,6 +136,7 @@ impl Baton {
                 holder: Holder::Nobody,
                 idle: Vec::new(),
                 threads: 1,
+                called: 0,
                 running: 1,
                 wanted: false,
                 pulse: 0,
@@ -205,6 +208,7 @@ impl Baton {
     /// whether there was one.
     fn call_helper(self: &Arc<Self>, mut schedule: MutexGuard<'_, Schedule>) -> bool {
         if let Some((_, thread)) = schedule.idle.pop() {
+            schedule.called += 1;
             drop(schedule);
             thread.unpark();
             return true;
@@ -215,6 +219,7 @@ impl Baton {
         let number = schedule.threads;
         schedule.threads += 1;
         schedule.running += 1;
+        schedule.called += 1;
         drop(schedule);
         if worker::start(self, number) {
             return true;
@@ -222,6 +227,7 @@ impl Baton {
         let mut schedule = self.schedule();
         schedule.threads -= 1;
         schedule.running -= 1;
+        schedule.called -= 1;
         false
     }
 
@@ -272,6 +278,10 @@ impl Dispatch for BatonDispatch {
             baton.call_helper(schedule);
         } else {
             schedule.ready.push_back(job);
+            // The monitor runs nothing itself.
+            if schedule.holder == Holder::Monitor && schedule.called == 0 {
+                baton.call_helper(schedule);
+            }
         }
         baton.driver.wake_queue().nudge();
     }

@@ -39,8 +39,12 @@ impl Baton {
     pub(super) fn work(self: &Arc<Self>, me: usize) {
         WORKER.set(Some(me));
         let mut streak = 0;
+        // All but the first thread are started by a call.
+        let mut parked = me != 0;
         loop {
-            match self.next(me, &mut streak) {
+            let next = self.next(me, &mut streak, parked);
+            parked = matches!(next, Next::Park);
+            match next {
                 Next::Drive => self.drive(me),
                 Next::Run(job) => Python::attach(|py| self.run_job(py, *job)),
                 Next::Park => std::thread::park(),
@@ -55,11 +59,17 @@ impl Baton {
         }
     }
 
-    /// `streak` counts the usual requests taken one by one while the monitor drives.
-    fn next(self: &Arc<Self>, me: usize, streak: &mut u32) -> Next {
+    /// `streak` counts the usual requests taken one by one while the monitor drives; `parked`:
+    /// this thread was not at work before.
+    fn next(self: &Arc<Self>, me: usize, streak: &mut u32, parked: bool) -> Next {
         let mut schedule = self.schedule();
-        // A call that came as this thread woke by itself must not find it parked.
-        schedule.idle.retain(|(number, _)| *number != me);
+        if parked {
+            match schedule.idle.iter().position(|(number, _)| *number == me) {
+                // It woke by itself; a call must not find it parked.
+                Some(at) => drop(schedule.idle.remove(at)),
+                None => schedule.called = schedule.called.saturating_sub(1),
+            }
+        }
         if schedule.stop {
             return Next::Stop;
         }
@@ -75,6 +85,11 @@ impl Baton {
             && let Some(job) = schedule.ready.pop_front()
         {
             *streak += 1;
+            // One helper at a time is called, and each that finds more than it can do calls the
+            // next: a burst of quick requests does not start all threads.
+            if !schedule.ready.is_empty() && schedule.called == 0 {
+                self.call_helper(schedule);
+            }
             return Next::Run(Box::new(job));
         }
         // After a streak this thread wants the baton rather than the next job: run by the holder,

@@ -1,4 +1,4 @@
-"""A WSGI app one of whose handlers keeps the GIL: blocked in C, as a careless extension would be."""
+"""A WSGI app one of whose handlers keeps the GIL: blocked in C, as by a careless extension."""
 
 import ctypes
 from collections.abc import Callable, Iterable
