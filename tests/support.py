@@ -52,6 +52,12 @@ def wait_until(condition, what: str, timeout: float = TIMEOUT):
         time.sleep(0.01)
 
 
+def rss(pid: int) -> int:
+    """Resident memory of a process, in bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 class _Lines:
     """Reads a pipe in a thread, so that the server never blocks on it."""
 

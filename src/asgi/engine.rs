@@ -132,18 +132,10 @@ impl AsgiEngine {
             eager,
             tasks: PySet::empty(py)?.unbind(),
         };
-        let mut signals = Signals::install(&self.driver, settings.insist())?;
+        let signals = Signals::install(&self.driver, settings.insist())?;
         let dispatch = Arc::new(InboxDispatch(self.inbox.clone()));
         let server = Arc::new(Server::start(&self.driver, listeners, settings.engine(), dispatch)?);
-        let stopping = server.clone();
-        let _entered = self.driver.enter();
-        tokio::spawn(async move {
-            let signal = signals.stop().await;
-            log::info!(target: "gohttp.server", "{signal}: stopping; a second signal ends at once");
-            stopping.drain();
-            std::future::pending::<()>().await;
-            drop(signals);
-        });
+        signals.stop(&self.driver, server.clone());
         if self.server.set(server).is_err() || self.context.set(Arc::new(context)).is_err() {
             return Err(PyRuntimeError::new_err("the engine has been started already"));
         }

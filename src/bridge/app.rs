@@ -1,5 +1,6 @@
 //! What all faces say when an application fails.
 
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
 use super::log_sink;
@@ -14,8 +15,20 @@ pub(crate) fn describe(head: &RequestHead) -> String {
     )
 }
 
-/// Logs an application's exception, and answers 500 or cuts the response.
+/// Logs an application's exception, and answers 500 or cuts the response. What the application
+/// could not read or write because of the client is the client's fault.
 pub(crate) fn fail(py: Python<'_>, what: &str, error: &PyErr, writer: &mut ResponseWriter) {
+    if let Some(fault) = writer.client_fault()
+        && error.is_instance_of::<PyOSError>(py)
+    {
+        log::info!(target: "gohttp.request", "{what} was given up: {fault}");
+        if writer.committed() {
+            writer.abort();
+        } else {
+            writer.fail(fault.status());
+        }
+        return;
+    }
     let outcome = if writer.committed() {
         "the response was cut, since its head had been sent"
     } else {

@@ -65,7 +65,7 @@ pub(crate) fn serve_sync(
     let engine = settings.engine();
     let listeners = settings::listeners(descriptors)?;
     let driver = Driver::new()?;
-    let mut signals = Signals::install(&driver, settings.insist())?;
+    let signals = Signals::install(&driver, settings.insist())?;
     let baton = Baton::new(driver, handler, settings.threads, engine.graceful_timeout);
     let server = Arc::new(Server::start(
         baton.driver(),
@@ -73,18 +73,7 @@ pub(crate) fn serve_sync(
         engine,
         Arc::new(BatonDispatch(baton.clone())),
     )?);
-    let stopping = server.clone();
-    {
-        let _entered = baton.driver().enter();
-        tokio::spawn(async move {
-            let signal = signals.stop().await;
-            log::info!(target: "gohttp.server", "{signal}: stopping; a second signal ends at once");
-            stopping.drain();
-            // Kept to the end: dropping it would give the signals back.
-            std::future::pending::<()>().await;
-            drop(signals);
-        });
-    }
+    signals.stop(baton.driver(), server.clone());
     on_ready.call1(py, (SyncServer(server.clone()),))?;
     let clean = baton.run(py, server);
     log_sink::flush(py);

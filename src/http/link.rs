@@ -72,6 +72,8 @@ struct State {
     readers: Vec<Waker>,
     /// A task that waits for room, where it is not the connection's own.
     uploader: Option<Waker>,
+    /// There is such a task: the connection has to be told what it finds.
+    uploader_apart: bool,
 
     interim: Vec<ResponseHead>,
     head: Option<ResponseHead>,
@@ -108,6 +110,7 @@ impl Link {
                 asked: false,
                 readers: Vec::new(),
                 uploader: None,
+                uploader_apart: false,
                 interim: Vec::new(),
                 head: None,
                 body: SmallVec::new(),
@@ -132,6 +135,7 @@ impl Link {
     /// connection's; woken as the handler reads.
     pub fn poll_upload_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
+        state.uploader_apart = true;
         if state.gone || state.buffered < UPLOAD_WINDOW {
             return Poll::Ready(());
         }
@@ -167,10 +171,21 @@ impl Link {
             let mut state = lock(&self.state);
             if state.upload == Upload::Open {
                 state.upload = error.map_or(Upload::Ended, Upload::Failed);
+                if error.is_some() && state.uploader_apart {
+                    self.wake_connection(&mut state);
+                }
             }
             std::mem::take(&mut state.readers)
         };
         wake_all(readers);
+    }
+
+    /// Why the request's body cannot be had, if that is so.
+    pub fn upload_error(&self) -> Option<BodyError> {
+        match lock(&self.state).upload {
+            Upload::Failed(error) => Some(error),
+            _ => None,
+        }
     }
 
     /// Takes what the handler has given of the response since the last call. The handler is told

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::body::BodyEvent;
+use super::body::{BodyError, BodyEvent};
 use super::dispatch::ConnInfo;
 use super::head::RequestHead;
 use super::link::{Link, Progress};
@@ -145,6 +145,13 @@ impl ResponseWriter {
     /// Whether the client has gone.
     pub fn is_gone(&self) -> bool {
         self.link.gone()
+    }
+
+    /// What the client did wrong, if it has gone or its body cannot be had: an I/O error of the
+    /// handler is then no fault of the handler.
+    pub fn client_fault(&self) -> Option<BodyError> {
+        let gone = self.link.gone().then_some(BodyError::Disconnected);
+        self.link.upload_error().or(gone)
     }
 
     /// The length that was declared for the body, until the head has left.

@@ -63,10 +63,6 @@ impl NativeWriter {
     /// Logs the handler's error and answers 500, or cuts the response.
     pub(super) fn fail(&self, py: Python<'_>, what: &str, error: &PyErr) {
         let mut state = lock(&self.state);
-        if state.writer.is_gone() && error.is_instance_of::<PyConnectionResetError>(py) {
-            state.writer.abort();
-            return;
-        }
         app::fail(py, what, error, &mut state.writer);
     }
 

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -29,6 +29,9 @@ const MAX_STREAMS: u32 = 256;
 /// Pings on a silent connection, so that a dead one is found.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
+/// How long a client without requests has to take its leave.
+const GOODBYE: Duration = Duration::from_millis(500);
+
 /// Serves an HTTP/2 connection to its end. `begun`: what has been read of it.
 pub(crate) async fn serve<I>(
     io: I,
@@ -51,6 +54,7 @@ pub(crate) async fn serve<I>(
         open: AtomicUsize::new(0),
         watch: watch.0.clone(),
         idle: config.idle_timeout,
+        leaving: AtomicBool::new(false),
     });
     let service = {
         let (cx, streams) = (cx.clone(), streams.clone());
@@ -61,13 +65,18 @@ pub(crate) async fn serve<I>(
     let mut connection =
         std::pin::pin!(builder.serve_connection(TokioIo::new(Rewind { begun, io }), service));
     watch.0.arm(config.idle_timeout);
-    let mut leaving = false;
     let result = poll_fn(|task| {
         watch.0.set_task(task.waker());
         let idle = watch.0.expired() && streams.open.load(Relaxed) == 0;
-        if !leaving && (idle || cx.registry.draining()) {
-            leaving = true;
+        if idle && streams.leaving.load(Relaxed) {
+            // It does not even answer the ping of the goodbye.
+            return Poll::Ready(Ok(()));
+        }
+        if (idle || cx.registry.draining()) && !streams.leaving.swap(true, Relaxed) {
             connection.as_mut().graceful_shutdown();
+            if streams.open.load(Relaxed) == 0 {
+                watch.0.arm(GOODBYE);
+            }
         }
         connection.as_mut().poll(task)
     })
@@ -82,6 +91,8 @@ struct Streams {
     open: AtomicUsize,
     watch: Arc<Watch>,
     idle: Duration,
+    /// GOAWAY has been sent.
+    leaving: AtomicBool,
 }
 
 struct Stream(Arc<Streams>);
@@ -97,7 +108,8 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         if self.0.open.fetch_sub(1, Relaxed) == 1 {
-            self.0.watch.arm(self.0.idle);
+            let leaving = self.0.leaving.load(Relaxed);
+            self.0.watch.arm(if leaving { GOODBYE } else { self.0.idle });
         }
     }
 }
@@ -110,6 +122,12 @@ struct CloseOnDrop {
     sent: u64,
     whole: bool,
     _stream: Stream,
+}
+
+impl CloseOnDrop {
+    fn new(link: Arc<Link>, stream: Stream) -> Self {
+        Self { link, access: None, status: 0, sent: 0, whole: false, _stream: stream }
+    }
 }
 
 impl Drop for CloseOnDrop {
@@ -135,31 +153,32 @@ async fn respond(
     let head =
         match head_of(&parts, body.size_hint().exact().filter(|_| !body.is_end_stream()), &cx) {
             Ok(head) => head,
-            Err(status) => return Ok(refusal(status, link, stream)),
+            Err(status) => return Ok(refusal(status, CloseOnDrop::new(link, stream))),
         };
-    let mut guard = CloseOnDrop {
-        access: cx.access_log.map(|log| log.begin(&info, &head)),
-        link: link.clone(),
-        status: 0,
-        sent: 0,
-        whole: false,
-        _stream: stream,
-    };
+    let mut guard = CloseOnDrop::new(link.clone(), stream);
+    guard.access = cx.access_log.map(|log| log.begin(&info, &head));
     if !body.is_end_stream() {
         tokio::spawn(upload(body, link.clone(), cx.clone()));
     }
     let (request, writer) = exchange::exchange(head, info, link.clone());
     cx.dispatch.dispatch(request, writer);
 
-    let (mut head, out) = poll_fn(|_| {
+    let taken = poll_fn(|_| {
         let mut out = link.take_outgoing();
-        match (out.head.take(), out.progress) {
-            (Some(head), _) => Poll::Ready(Ok((head, out))),
-            (None, Progress::Open) => Poll::Pending,
-            (None, _) => Poll::Ready(Err(io::Error::other("no response"))),
+        match (link.upload_error(), out.head.take(), out.progress) {
+            // Nothing has been sent yet: what the client did wrong is the answer, whatever the
+            // handler made of it.
+            (Some(error), ..) if error != BodyError::Disconnected => Poll::Ready(Ok(Err(error))),
+            (_, Some(head), _) => Poll::Ready(Ok(Ok((head, out)))),
+            (_, None, Progress::Open) => Poll::Pending,
+            (_, None, _) => Poll::Ready(Err(io::Error::other("no response"))),
         }
     })
     .await?;
+    let (mut head, out) = match taken {
+        Ok(taken) => taken,
+        Err(error) => return Ok(refusal(error.status(), guard)),
+    };
     guard.status = head.status();
     let response = response_of(&mut head, &cx.registry.date());
     Ok(response.map(|()| ResponseBody {
@@ -171,10 +190,12 @@ async fn respond(
     }))
 }
 
-fn refusal(status: u16, link: Arc<Link>, stream: Stream) -> Response {
+/// A small answer of the server's own.
+fn refusal(status: u16, mut guard: CloseOnDrop) -> Response {
+    guard.link.close();
+    guard.status = status;
     let body = format!("{status} {}\n", exchange::reason_phrase(status));
     let mut head = ResponseHead::text(status, body.len());
-    let guard = CloseOnDrop { link, access: None, status, sent: 0, whole: false, _stream: stream };
     response_of(&mut head, b"Thu, 01 Jan 1970 00:00:00 GMT").map(|()| ResponseBody {
         length: head.content_length(),
         ready: SmallVec::from_elem(Bytes::from(body), 1),

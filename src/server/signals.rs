@@ -9,7 +9,7 @@ use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Driver;
+use super::{Driver, Server};
 
 /// The signals that stop a server. Dropping it gives them back.
 #[derive(Debug)]
@@ -41,13 +41,21 @@ impl Signals {
         Ok(Self { ids, streams })
     }
 
-    /// Completes when the first of the signals has come.
-    pub async fn stop(&mut self) -> &'static str {
-        let [terminate, interrupt] = &mut self.streams;
-        tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        }
+    /// Has the first of the signals begin `server`'s stop. The signals stay taken over for as long
+    /// as `driver` lives.
+    pub fn stop(mut self, driver: &Driver, server: Arc<Server>) {
+        let _entered = driver.enter();
+        tokio::spawn(async move {
+            let [terminate, interrupt] = &mut self.streams;
+            let signal = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            let insist = if self.ids.is_empty() { "" } else { "; a second signal ends at once" };
+            log::info!(target: "gohttp.server", "{signal}: stopping{insist}");
+            server.drain();
+            std::future::pending::<()>().await;
+        });
     }
 }
 

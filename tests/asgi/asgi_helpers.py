@@ -3,7 +3,6 @@
 import importlib.util
 import itertools
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,12 +57,6 @@ def wait_for_events(server: Server, key: str, expected: list[Any]) -> None:
 
 def open_gate(server: Server, key: str) -> None:
     get_json(server, f"/open?{key}")
-
-
-def rss(pid: int) -> int:
-    """Resident memory of a process, in bytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 class LogFrom:

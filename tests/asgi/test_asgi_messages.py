@@ -14,11 +14,10 @@ from asgi_helpers import (
     get_json,
     new_key,
     open_gate,
-    rss,
     serve_cases,
     wait_for_events,
 )
-from support import RawConnection, Server, gohttp_serve, wait_until
+from support import RawConnection, Server, gohttp_serve, rss, wait_until
 
 MIB = 1024 * 1024
 CHUNKED = [("Transfer-Encoding", "chunked")]

@@ -1,14 +1,13 @@
 """Memory stays flat under each face: good requests, exceptions, clients that leave."""
 
 import importlib.util
-import os
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import TIMEOUT, Server, gohttp_serve
+from support import TIMEOUT, Server, gohttp_serve, rss
 
 TESTS = Path(__file__).parents[1]
 MIB = 1024 * 1024
@@ -48,12 +47,6 @@ def server(name: str) -> Iterator[Server]:
     cwd = TESTS / face.folder / "apps"
     with gohttp_serve(face.target, *face.options, cwd=cwd) as server:
         yield server
-
-
-def rss(pid: int) -> int:
-    """Resident memory of a process, in bytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def growth(server: Server, work: Callable[[int], None], warm_up: int, count: int) -> int:

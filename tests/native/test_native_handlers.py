@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Response, Server, gohttp_serve, wait_until
+from support import Response, Server, gohttp_serve, rss, wait_until
 
 APPS = Path(__file__).parent / "apps"
 MIB = 1024 * 1024
@@ -53,12 +52,6 @@ def events(server: Server, key: str) -> list[Any]:
 
 def open_gate(server: Server, key: str) -> None:
     get_json(server, f"/open?{key}")
-
-
-def rss(pid: int) -> int:
-    """Resident memory of a process, in bytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def new_log(server: Server, start: int, pattern: str) -> str:

@@ -84,10 +84,10 @@ def test_a_large_upload_passes_through_little_memory(server: Server) -> None:
 THREADS = 16  # the default; an app that streams to a slow client keeps one of them busy
 
 
-def small_uploads(server: Server) -> list[Conversation]:
+def small_uploads(server: Server, framing: bytes) -> list[Conversation]:
     slow = [connect(server) for _ in range(3 * THREADS)]
     for connection in slow:
-        connection.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\nabc")
+        connection.send(b"POST / HTTP/1.1\r\nHost: test\r\n" + framing)
     return slow
 
 
@@ -100,16 +100,24 @@ def downloads(server: Server, count: int) -> list[Conversation]:
     return slow
 
 
+def ask(server: Server) -> int:
+    with connect(server, timeout=3) as connection:
+        connection.send_request("GET")
+        return connection.read_response().status
+
+
 @each_face
-@pytest.mark.parametrize("what", ["uploads", "downloads"])
+@pytest.mark.parametrize("what", ["uploads", "chunked uploads", "downloads"])
 def test_slow_clients_do_not_starve_others(server: Server, face: str, what: str) -> None:
     if what == "uploads":
-        slow = small_uploads(server)
+        slow = small_uploads(server, b"Content-Length: 1000\r\n\r\nabc")
+    elif what == "chunked uploads":
+        slow = small_uploads(server, b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
     else:
         slow = downloads(server, 3 * THREADS if face == "asgi" else THREADS - 4)
     try:
         with ThreadPoolExecutor(10) as pool:
-            answers = list(pool.map(lambda _: server.get("/").status, range(40)))
+            answers = list(pool.map(lambda _: ask(server), range(40)))
         assert answers == [200] * 40
     finally:
         for connection in slow:

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 from apps.wsgi_cases import BAD_STARTS, CLOSED
-from support import TIMEOUT, Response, Server, wait_until
+from support import TIMEOUT, Response, Server, rss, wait_until
 from wsgi_helpers import (
     LogFrom,
     events,
     new_key,
     nothing_to_read,
     open_gate,
-    rss,
     serve_cases,
     wait_for_event,
 )

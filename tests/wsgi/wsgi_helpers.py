@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import re
 import select
 import threading
@@ -48,12 +47,6 @@ def wait_for_event(server: Server, key: str, event: str) -> None:
 
 def open_gate(server: Server, key: str) -> None:
     get_json(server, f"/open?{key}")
-
-
-def rss(pid: int) -> int:
-    """Resident memory of a process, in bytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def worker_threads(pid: int) -> int:

@@ -36,6 +36,9 @@ use costs::Costs;
 /// wait for a slow client's form.
 const PREBUFFER: usize = 1024 * 1024;
 
+/// Threads beyond `--threads` for those that wait for the network.
+const EXTRA_THREADS: usize = 512;
+
 /// Runs one request to its end, on a thread that may block.
 pub(crate) trait SyncHandler: Send + Sync + 'static {
     /// Answers `request`. Errors are the handler's to log; dropping the writer is a 500.
@@ -64,10 +67,14 @@ struct Schedule {
     holder: Holder,
     /// Parked workers, the last to park first to be called.
     idle: Vec<(usize, Thread)>,
-    /// Workers started so far.
+    /// Workers there are.
     threads: usize,
+    /// The number of the next worker; numbers are not used twice.
+    next_number: usize,
     /// Workers that were called and have not come yet.
     called: usize,
+    /// Workers that wait for the network inside a handler.
+    waiting: usize,
     /// Workers that are not parked for good.
     running: usize,
     /// A worker without work wants the baton from the monitor.
@@ -83,6 +90,26 @@ struct Schedule {
 }
 
 impl Schedule {
+    /// Threads that are in handlers or may be at once. Those that wait for a slow client's bytes do
+    /// not count, or a few dozen such clients would stop all service.
+    fn active(&self) -> usize {
+        self.threads.saturating_sub(self.idle.len() + self.waiting)
+    }
+
+    /// Whether an idle thread may be called.
+    fn may_call(&self, max: usize) -> bool {
+        !self.idle.is_empty() && self.active() < max
+    }
+
+    /// Whether a thread may be started. One thread is a promise: it is never joined by another.
+    fn may_start(&self, max: usize) -> bool {
+        self.idle.is_empty()
+            && max > 1
+            && self.active() < max
+            && self.threads < max + EXTRA_THREADS
+            && !self.stop
+    }
+
     /// No holder is inside a handler.
     fn settle_pulse(&mut self) {
         self.pulse = (self.pulse + 1) & !1;
@@ -97,7 +124,7 @@ impl Schedule {
 
     /// Whether another thread could take a job now.
     fn helper_to_be_had(&self, max: usize) -> bool {
-        !self.idle.is_empty() || self.threads < max
+        self.may_call(max) || self.may_start(max)
     }
 }
 
@@ -136,7 +163,9 @@ impl Baton {
                 holder: Holder::Nobody,
                 idle: Vec::new(),
                 threads: 1,
+                next_number: 1,
                 called: 0,
+                waiting: 0,
                 running: 1,
                 wanted: false,
                 pulse: 0,
@@ -188,7 +217,7 @@ impl Baton {
                 );
                 return false;
             }
-            // Workers unpark this thread as they end.
+            // A look now and then: this happens once a process.
             std::thread::park_timeout(Duration::from_millis(50));
         }
     }
@@ -207,16 +236,19 @@ impl Baton {
     /// Gets a thread for waiting jobs or the free baton: an idle one, or a new one. Returns
     /// whether there was one.
     fn call_helper(self: &Arc<Self>, mut schedule: MutexGuard<'_, Schedule>) -> bool {
-        if let Some((_, thread)) = schedule.idle.pop() {
+        if schedule.may_call(self.max_threads)
+            && let Some((_, thread)) = schedule.idle.pop()
+        {
             schedule.called += 1;
             drop(schedule);
             thread.unpark();
             return true;
         }
-        if schedule.threads >= self.max_threads || schedule.stop {
+        if !schedule.may_start(self.max_threads) {
             return false;
         }
-        let number = schedule.threads;
+        let number = schedule.next_number;
+        schedule.next_number += 1;
         schedule.threads += 1;
         schedule.running += 1;
         schedule.called += 1;
@@ -236,7 +268,7 @@ impl Baton {
     /// and the GIL may be what this is all about.)
     fn pass_on(self: &Arc<Self>, mut schedule: MutexGuard<'_, Schedule>) {
         schedule.settle_pulse();
-        let idle = !schedule.idle.is_empty();
+        let idle = schedule.may_call(self.max_threads);
         schedule.holder = if idle { Holder::Nobody } else { Holder::Monitor };
         self.call_helper(schedule);
         if !idle {

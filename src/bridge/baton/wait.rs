@@ -21,6 +21,33 @@ impl Wake for Unpark {
     }
 }
 
+/// A worker that waits for the network: another may be started in its place.
+struct Waiting<'a>(Option<&'a Arc<Baton>>);
+
+impl<'a> Waiting<'a> {
+    fn begin(baton: &'a Arc<Baton>) -> Self {
+        if WORKER.get().is_none() {
+            return Self(None);
+        }
+        let mut schedule = baton.schedule();
+        schedule.waiting += 1;
+        let jobs = !schedule.slow.is_empty()
+            || (schedule.holder == Holder::Monitor && !schedule.ready.is_empty());
+        if jobs && schedule.called == 0 {
+            baton.call_helper(schedule);
+        }
+        Self(Some(baton))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(baton) = self.0 {
+            baton.schedule().waiting -= 1;
+        }
+    }
+}
+
 impl Baton {
     /// Blocks the calling thread, not the server, until `poll` is ready.
     pub(crate) fn wait<T: Send>(
@@ -33,6 +60,7 @@ impl Baton {
             return value;
         }
         py.detach(|| {
+            let _waiting = Waiting::begin(self);
             if let Some(value) = self.drive_while_waiting(&mut poll) {
                 return value;
             }

@@ -53,6 +53,7 @@ impl Baton {
         }
         let mut schedule = self.schedule();
         schedule.running -= 1;
+        schedule.threads -= 1;
         drop(schedule);
         if me != 0 {
             self.wake_monitor();
@@ -98,6 +99,10 @@ impl Baton {
             && let Some(job) = schedule.slow.pop_front()
         {
             return Next::Run(Box::new(job));
+        }
+        if me != 0 && schedule.threads > self.max_threads + schedule.waiting {
+            // It stood in for one that waited.
+            return Next::Stop;
         }
         schedule.idle.push((me, std::thread::current()));
         if schedule.holder == Holder::Monitor {

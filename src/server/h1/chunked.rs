@@ -138,7 +138,8 @@ impl Decoder {
     }
 }
 
-/// Whether these bytes may stand behind a chunk's size: no control characters, quotes in pairs.
+/// Whether these bytes may stand behind a chunk's size: no control characters, quotes in pairs,
+/// no extension without a name.
 fn is_extension(bytes: &[u8]) -> bool {
     let (mut quoted, mut escaped) = (false, false);
     for &b in bytes {
@@ -152,7 +153,7 @@ fn is_extension(bytes: &[u8]) -> bool {
             _ => {}
         }
     }
-    !quoted
+    !quoted && !bytes.ends_with(b";")
 }
 
 fn hex(b: u8) -> u8 {
