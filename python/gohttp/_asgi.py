@@ -92,8 +92,9 @@ async def _main(
     host.engine.start(app, loop, settings, descriptors, state)
     on_ready()
     await host.run()
-    clean = await _wait_for_tasks(host, settings.graceful_timeout)
-    await lifespan.shutdown(settings.graceful_timeout)
+    host.engine.process()  # what came with the last turn
+    clean = await _wait_for_tasks(host, host.engine.remaining(settings.graceful_timeout))
+    await lifespan.shutdown(host.engine.remaining(settings.graceful_timeout))
     _gohttp.flush_logging()
     return clean
 

@@ -42,6 +42,10 @@ class AsgiEngine:
         """
         The watched descriptor had no events: wait for the next edge.
         """
+    def remaining(self, /, graceful_timeout: SupportsFloat | SupportsIndex) -> float:
+        """
+        Seconds left of a stop's graceful time-out, at least one.
+        """
     def run(self, /) -> None:
         """
         Runs the engine on the calling thread until the server has stopped.

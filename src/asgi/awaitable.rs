@@ -61,7 +61,7 @@ impl Awaitable {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Until::Gone => Poll::Ready(Err(gone())),
+            Until::Gone => Poll::Ready(Err(gone(py))),
             Until::Now => Poll::Ready(Ok(None)),
         };
         let value = match poll(&mut Context::from_waker(std::task::Waker::noop())) {

@@ -226,6 +226,13 @@ impl AsgiEngine {
         }
     }
 
+    /// Seconds left of a stop's graceful time-out, at least one.
+    fn remaining(&self, graceful_timeout: f64) -> f64 {
+        let elapsed =
+            self.server.get().and_then(|server| server.drain_began()).map(|t| t.elapsed());
+        (graceful_timeout - elapsed.unwrap_or_default().as_secs_f64()).max(1.0)
+    }
+
     /// The tasks of requests that have not ended.
     fn tasks(&self, py: Python<'_>) -> Option<Py<PySet>> {
         self.context.get().map(|context| context.tasks.clone_ref(py))
@@ -244,6 +251,12 @@ impl AsgiEngine {
             let ready = inner.as_ref().is_some_and(|inner| inner.ready);
             let stopped = !self.told.load(Relaxed)
                 && self.server.get().is_some_and(|server| server.poll_finished(cx).is_ready());
+            // The app's own sockets may always have something: connections get a look first.
+            let look = ready && !std::mem::replace(&mut looked, true);
+            if look {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if ready || stopped || self.inbox.has_some() {
                 return Poll::Ready(ready);
             }

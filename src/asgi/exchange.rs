@@ -12,7 +12,6 @@ use super::awaitable::{Awaitable, Until};
 use super::engine::LoopContext;
 use super::message::{self, Sent};
 use crate::bridge::app;
-use crate::bridge::log_sink;
 use crate::http::{BodyEvent, Request, ResponseWriter, WriteError};
 use crate::wake::lock;
 
@@ -30,8 +29,8 @@ pub(super) struct Exchange {
 }
 
 /// The error of `send()` when the client has gone.
-pub(super) fn gone() -> PyErr {
-    PyConnectionResetError::new_err(WriteError::Gone.to_string())
+pub(super) fn gone(py: Python<'_>) -> PyErr {
+    app::of_client(py, PyConnectionResetError::new_err(WriteError::Gone.to_string()))
 }
 
 impl Exchange {
@@ -68,7 +67,7 @@ impl Exchange {
         py: Python<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<PyResult<Py<PyAny>>> {
-        if !self.body_ended.load(Relaxed) {
+        if !self.body_ended.load(Relaxed) && !lock(&self.writer).ended() {
             match self.request.poll_body(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(BodyEvent::Data(data)) => {
@@ -110,7 +109,7 @@ impl Exchange {
     }
 
     /// Takes a message of the application. Returns what to wait for before the next.
-    fn take(&self, sent: Sent) -> PyResult<Until> {
+    fn take(&self, py: Python<'_>, sent: Sent) -> PyResult<Until> {
         let mut writer = lock(&self.writer);
         let (result, ended) = match sent {
             Sent::Start(_) if writer.started() => (Err(WriteError::Started), false),
@@ -118,7 +117,7 @@ impl Exchange {
             Sent::Body { data, more: true } => (writer.write(data), false),
             Sent::Body { data, more: false } => (writer.finish(data), true),
         };
-        if ended {
+        if ended && !matches!(result, Err(WriteError::NotStarted)) {
             // Whoever still waits in receive() is told that there is nothing more to come.
             self.request.conclude();
         }
@@ -134,7 +133,7 @@ impl Exchange {
             }
             Err(WriteError::Gone) => {
                 self.told_gone.store(true, Relaxed);
-                Err(gone())
+                Err(gone(py))
             }
             Err(WriteError::Short(_)) => {
                 app::note_end(&app::describe(&self.request.head), result);
@@ -154,39 +153,39 @@ impl Exchange {
 
     /// The task has ended. `outcome`: its exception, or none.
     pub(super) fn conclude(&self, py: Python<'_>, outcome: Option<PyErr>, cancelled: bool) {
-        let mut writer = lock(&self.writer);
         let what = || app::describe(&self.request.head);
+        let with_writer = |f: &mut dyn FnMut(&mut ResponseWriter)| f(&mut lock(&self.writer));
         match outcome {
-            Some(error)
-                if self.told_gone.load(Relaxed)
-                    && error.is_instance_of::<pyo3::exceptions::PyOSError>(py) =>
-            {
-                // The client went away, and the application let that end it.
-                writer.abort();
+            // The client went away, and the application let that end it.
+            Some(error) if self.told_gone.load(Relaxed) && app::is_of_client(py, &error) => {
+                lock(&self.writer).abort();
             }
-            Some(error) if writer.ended() => {
-                log_sink::app_error(
-                    py,
-                    &format!("Exception in {} after its response", what()),
-                    &error,
-                );
-            }
-            Some(error) => app::fail(py, &what(), &error, &mut writer),
-            None if writer.ended() => {}
-            None if writer.is_gone() => writer.abort(),
-            None if cancelled => writer.fail(503),
-            None => {
-                let (problem, outcome) = if writer.started() {
-                    ("without completing its response", "the response was cut")
-                } else {
-                    ("without sending a response", "answered with 500")
-                };
-                log::error!(target: "gohttp.error", "{}: the application returned {problem}; {outcome}", what());
-                if writer.started() { writer.abort() } else { writer.fail(500) }
-            }
+            Some(error) => app::fail(py, &what(), &error, with_writer),
+            None => self.conclude_quietly(cancelled),
         }
-        drop(writer);
         self.request.conclude();
+    }
+
+    /// The task has ended without an exception: has it answered?
+    fn conclude_quietly(&self, cancelled: bool) {
+        let mut writer = lock(&self.writer);
+        if writer.ended() {
+            return;
+        }
+        if writer.is_gone() {
+            return writer.abort();
+        }
+        if cancelled {
+            return writer.fail(503);
+        }
+        let (problem, outcome) = if writer.started() {
+            ("without completing its response", "the response was cut")
+        } else {
+            ("without sending a response", "answered with 500")
+        };
+        let what = app::describe(&self.request.head);
+        log::error!(target: "gohttp.error", "{what}: the application returned {problem}; {outcome}");
+        if writer.started() { writer.abort() } else { writer.fail(500) }
     }
 }
 
@@ -208,7 +207,7 @@ pub(crate) struct Send(pub(super) Arc<Exchange>);
 #[pymethods]
 impl Send {
     fn __call__(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Py<Awaitable>> {
-        match self.0.take(message::parse(message)?)? {
+        match self.0.take(py, message::parse(message)?)? {
             Until::Now => Ok(self.0.context.done.clone_ref(py)),
             until => Py::new(py, Awaitable::new(self.0.clone(), until)),
         }
@@ -246,5 +245,6 @@ pub(super) fn conclude_task(
 
 /// What is sent when a request could not even be begun.
 pub(super) fn fail(py: Python<'_>, exchange: &Exchange, error: &PyErr) {
-    app::fail(py, &app::describe(&exchange.request.head), error, &mut lock(&exchange.writer));
+    let what = app::describe(&exchange.request.head);
+    app::fail(py, &what, error, |f| f(&mut lock(&exchange.writer)));
 }

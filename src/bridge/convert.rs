@@ -1,10 +1,12 @@
 //! Text and bytes across the boundary.
 
 use bytes::Bytes;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyConnectionResetError, PyOSError, PyTimeoutError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
+
+use crate::http::BodyError;
 
 /// Python `bytes` larger than this are sent from where they are; smaller ones are copied, which
 /// costs less than keeping them alive.
@@ -60,4 +62,18 @@ pub(crate) fn bytes_like(object: &Bound<'_, PyAny>) -> PyResult<Bytes> {
 /// An object's type, for messages.
 pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().name().map_or_else(|_| "an unknown type".into(), |name| name.to_string())
+}
+
+/// The exception for a request body that cannot be had: always an `OSError`, as frameworks expect,
+/// and known as the client's.
+pub(crate) fn body_error(py: Python<'_>, error: BodyError) -> PyErr {
+    let text = error.to_string();
+    super::app::of_client(
+        py,
+        match error {
+            BodyError::Disconnected => PyConnectionResetError::new_err(text),
+            BodyError::TimedOut => PyTimeoutError::new_err(text),
+            BodyError::Malformed | BodyError::TooLarge => PyOSError::new_err(text),
+        },
+    )
 }

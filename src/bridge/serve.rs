@@ -75,7 +75,7 @@ pub(crate) fn serve_sync(
     )?);
     signals.stop(baton.driver(), server.clone());
     on_ready.call1(py, (SyncServer(server.clone()),))?;
-    let clean = baton.run(py, server);
+    let clean = baton.run(py, server)?;
     log_sink::flush(py);
     Ok(clean)
 }

@@ -18,6 +18,8 @@ use crate::wake::{WakeQueue, lock};
 
 /// Request bytes kept for a handler that does not read them, before the client has to wait.
 const UPLOAD_WINDOW: usize = 256 * 1024;
+/// What a piece costs beside its bytes: many tiny ones are not free.
+const ENTRY: usize = 128;
 /// Response bytes kept for a connection that does not take them, before the handler has to wait.
 const DOWNLOAD_WINDOW: usize = 64 * 1024;
 
@@ -79,6 +81,7 @@ struct State {
     head: Option<ResponseHead>,
     body: SmallVec<[Bytes; 1]>,
     body_len: usize,
+    takes: u64,
     progress: Progress,
     /// Who waits for room for more of the response.
     writers: Vec<Waker>,
@@ -115,6 +118,7 @@ impl Link {
                 head: None,
                 body: SmallVec::new(),
                 body_len: 0,
+                takes: 0,
                 progress: Progress::Open,
                 writers: Vec::new(),
                 gone: false,
@@ -158,7 +162,7 @@ impl Link {
             if state.gone {
                 return;
             }
-            state.buffered += data.len();
+            state.buffered += data.len() + ENTRY;
             state.chunks.push_back(data);
             std::mem::take(&mut state.readers)
         };
@@ -188,12 +192,31 @@ impl Link {
         }
     }
 
+    /// The connection looks at this request: changes after this wake it anew.
+    pub fn polled(&self) {
+        lock(&self.state).woken = false;
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.state).gone
+    }
+
+    /// What waits to be taken by the connection, and how often it has taken something; `None`
+    /// when nothing more will be.
+    pub fn untaken(&self) -> Option<(usize, u64)> {
+        let state = lock(&self.state);
+        let more = !state.gone && (state.progress == Progress::Open || state.body_len > 0);
+        more.then_some((state.body_len, state.takes))
+    }
+
     /// Takes what the handler has given of the response since the last call. The handler is told
     /// that there is room again.
     pub fn take_outgoing(&self) -> Outgoing {
         let (out, writers) = {
             let mut state = lock(&self.state);
             state.woken = false;
+            state.takes += 1;
             let out = Outgoing {
                 interim: std::mem::take(&mut state.interim),
                 head: state.head.take(),
@@ -253,7 +276,7 @@ impl Link {
         let mut state = lock(&self.state);
         if let Some(data) = state.chunks.pop_front() {
             let was_full = state.buffered >= UPLOAD_WINDOW;
-            state.buffered -= data.len();
+            state.buffered -= data.len() + ENTRY;
             if was_full && state.buffered < UPLOAD_WINDOW {
                 match state.uploader.take() {
                     Some(uploader) => self.connection.queue.push(uploader),

@@ -7,10 +7,9 @@ use pyo3::types::{PyBytes, PyString};
 
 use super::headers::Headers;
 use crate::bridge::baton::Baton;
-use crate::bridge::convert::latin1;
+use crate::bridge::convert::{body_error, latin1};
 use crate::http::{BodyEvent, Request, RequestHead};
 use crate::wake::lock;
-use crate::wsgi::error_of;
 
 /// A request. All of it may be read from any thread, also after the handler has ended.
 #[pyclass(frozen, module = "gohttp._gohttp", name = "Request")]
@@ -83,11 +82,11 @@ impl NativeRequest {
     /// The header fields: a mapping that does not mind case.
     #[getter]
     fn headers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
-        let mut headers = lock(&self.headers);
-        if headers.is_none() {
-            *headers = Some(Py::new(py, Headers::of(self.head()))?);
+        if let Some(headers) = &*lock(&self.headers) {
+            return Ok(headers.clone_ref(py));
         }
-        Ok(headers.as_ref().map(|h| h.clone_ref(py)).unwrap_or(Py::new(py, Headers::empty())?))
+        let made = Py::new(py, Headers::of(self.head()))?;
+        Ok(lock(&self.headers).get_or_insert(made).clone_ref(py))
     }
 
     /// The whole body. Waits for the client as long as it must; raises `ConnectionResetError` if
@@ -102,7 +101,7 @@ impl NativeRequest {
             match self.baton.wait(py, |cx| self.request.poll_body(cx)) {
                 BodyEvent::Data(data) => received.extend_from_slice(&data),
                 BodyEvent::End => break,
-                BodyEvent::Failed(error) => return Err(error_of(error)),
+                BodyEvent::Failed(error) => return Err(body_error(py, error)),
             }
         }
         let body = PyBytes::new(py, &received).unbind();

@@ -62,8 +62,7 @@ impl NativeWriter {
 
     /// Logs the handler's error and answers 500, or cuts the response.
     pub(super) fn fail(&self, py: Python<'_>, what: &str, error: &PyErr) {
-        let mut state = lock(&self.state);
-        app::fail(py, what, error, &mut state.writer);
+        app::fail(py, what, error, |f| f(&mut lock(&self.state).writer));
     }
 
     /// Answers with a status and its name.
@@ -87,7 +86,7 @@ impl NativeWriter {
         }
         if !state.writer.started() {
             let head = self.head(py, &state)?;
-            state.writer.start(head).map_err(write_error)?;
+            state.writer.start(head).map_err(|error| write_error(py, error))?;
             // Known also for HEAD, whose body is not sent.
             let length = state.buffer.len() as u64;
             state.writer.declare_length(length);
@@ -124,13 +123,13 @@ impl NativeWriter {
     fn send(&self, py: Python<'_>, state: &mut State) -> PyResult<()> {
         if !state.writer.started() {
             let head = self.head(py, state)?;
-            state.writer.start(head).map_err(write_error)?;
+            state.writer.start(head).map_err(|error| write_error(py, error))?;
         }
         let buffer = std::mem::take(&mut state.buffer);
         if buffer.is_empty() {
-            return state.writer.flush().map_err(write_error);
+            return state.writer.flush().map_err(|error| write_error(py, error));
         }
-        state.writer.write(buffer.into()).map_err(write_error)
+        state.writer.write(buffer.into()).map_err(|error| write_error(py, error))
     }
 
     fn wait_for_room(&self, py: Python<'_>) {
@@ -150,22 +149,18 @@ impl NativeWriter {
     /// Raises `ConnectionResetError` when the client has gone, `RuntimeError` after the handler
     /// has ended, `TypeError` for anything else than text or bytes.
     fn write(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let written;
+        // Read before the lock: a buffer may be Python code.
+        let text = body.cast::<PyString>().ok().map(|text| text.to_str()).transpose()?;
+        let bytes = if text.is_none() { bytes_like(body)? } else { Bytes::new() };
+        let data = text.map_or(&*bytes, str::as_bytes);
+        let written = data.len();
         {
             let mut state = lock(&self.state);
             if state.writer.ended() {
-                return Err(write_error(WriteError::Ended));
+                return Err(write_error(py, WriteError::Ended));
             }
             state.settled = true;
-            if let Ok(text) = body.cast::<PyString>() {
-                let text = text.to_str()?;
-                state.buffer.extend_from_slice(text.as_bytes());
-                written = text.len();
-            } else {
-                let data = bytes_like(body)?;
-                state.buffer.extend_from_slice(&data);
-                written = data.len();
-            }
+            state.buffer.extend_from_slice(data);
             if state.buffer.len() <= BUFFER {
                 return Ok(written);
             }
@@ -193,13 +188,11 @@ impl NativeWriter {
     /// The response's header fields, to be set before the first write is sent.
     #[getter]
     fn headers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
-        let mut headers = lock(&self.headers);
-        if let Some(headers) = &*headers {
+        if let Some(headers) = &*lock(&self.headers) {
             return Ok(headers.clone_ref(py));
         }
         let made = Py::new(py, Headers::empty())?;
-        *headers = Some(made.clone_ref(py));
-        Ok(made)
+        Ok(lock(&self.headers).get_or_insert(made).clone_ref(py))
     }
 
     /// Sends what has been written so far. Raises as `write` does.
@@ -238,9 +231,9 @@ impl NativeWriter {
     }
 }
 
-fn write_error(error: WriteError) -> PyErr {
+fn write_error(py: Python<'_>, error: WriteError) -> PyErr {
     match error {
-        WriteError::Gone => PyConnectionResetError::new_err(error.to_string()),
+        WriteError::Gone => app::of_client(py, PyConnectionResetError::new_err(error.to_string())),
         other => PyRuntimeError::new_err(other.to_string()),
     }
 }

@@ -63,7 +63,10 @@ where
     I: Transport,
 {
     let watch = cx.registry.register();
-    tokio::spawn(connection::serve(io, cx.clone(), ConnInfo::new(peer, local, "http"), watch));
+    let place = watch.0.clone();
+    let info = ConnInfo::new(peer, local, "http");
+    let task = tokio::spawn(connection::serve(io, cx.clone(), info, watch));
+    place.set_cut(task.abort_handle());
 }
 
 async fn refused(error: &io::Error, complained: &mut bool) {
@@ -105,5 +108,10 @@ pub(crate) async fn drained(registry: &Registry, graceful: Duration) {
             registry.open(),
             graceful.as_secs_f64()
         );
+        registry.cut_all();
+        // Their tasks end at their next turn.
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
     }
 }

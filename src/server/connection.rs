@@ -16,9 +16,6 @@ where
     let info = Arc::new(info);
     match h1::serve(io, cx.clone(), info.clone(), watch).await {
         h1::Ended::Closed => {}
-        h1::Ended::Http2(io, begun) => {
-            let watch = cx.registry.register();
-            h2::serve(io, begun, cx, info, watch).await;
-        }
+        h1::Ended::Http2(io, begun, watch) => h2::serve(io, begun, cx, info, watch).await,
     }
 }

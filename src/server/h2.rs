@@ -153,7 +153,9 @@ async fn respond(
     let head =
         match head_of(&parts, body.size_hint().exact().filter(|_| !body.is_end_stream()), &cx) {
             Ok(head) => head,
-            Err(status) => return Ok(refusal(status, CloseOnDrop::new(link, stream))),
+            Err(status) => {
+                return Ok(refusal(status, CloseOnDrop::new(link, stream), &cx.registry.date()));
+            }
         };
     let mut guard = CloseOnDrop::new(link.clone(), stream);
     guard.access = cx.access_log.map(|log| log.begin(&info, &head));
@@ -177,9 +179,13 @@ async fn respond(
     .await?;
     let (mut head, out) = match taken {
         Ok(taken) => taken,
-        Err(error) => return Ok(refusal(error.status(), guard)),
+        Err(error) => return Ok(refusal(error.status(), guard, &cx.registry.date())),
     };
     guard.status = head.status();
+    guard.whole = out.progress == Progress::Complete && out.body.is_empty();
+    if out.progress == Progress::Open {
+        tokio::spawn(cut_if_stalled(link.clone(), cx.config.write_timeout));
+    }
     let response = response_of(&mut head, &cx.registry.date());
     Ok(response.map(|()| ResponseBody {
         ready: out.body,
@@ -191,12 +197,12 @@ async fn respond(
 }
 
 /// A small answer of the server's own.
-fn refusal(status: u16, mut guard: CloseOnDrop) -> Response {
+fn refusal(status: u16, mut guard: CloseOnDrop, date: &[u8; 29]) -> Response {
     guard.link.close();
     guard.status = status;
     let body = format!("{status} {}\n", exchange::reason_phrase(status));
     let mut head = ResponseHead::text(status, body.len());
-    response_of(&mut head, b"Thu, 01 Jan 1970 00:00:00 GMT").map(|()| ResponseBody {
+    response_of(&mut head, date).map(|()| ResponseBody {
         length: head.content_length(),
         ready: SmallVec::from_elem(Bytes::from(body), 1),
         next: 0,
@@ -222,6 +228,14 @@ fn head_of(
     if parts.method == ::http::Method::CONNECT {
         return Err(405);
     }
+    if target == "*" && parts.method != ::http::Method::OPTIONS {
+        return Err(400);
+    }
+    for once in [::http::header::HOST, ::http::header::CONTENT_LENGTH] {
+        if parts.headers.get_all(once).iter().nth(1).is_some() {
+            return Err(400);
+        }
+    }
     let capacity = parts.headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum::<usize>();
     let mut head = RequestHeadBuilder::new(
         parts.method.as_str().as_bytes(),
@@ -238,7 +252,7 @@ fn head_of(
             }
             cookies.extend_from_slice(value.as_bytes());
         } else {
-            head.field(name.as_str().as_bytes(), value.as_bytes());
+            head.field(name.as_str().as_bytes(), value.as_bytes().trim_ascii());
         }
     }
     if !cookies.is_empty() {
@@ -249,13 +263,10 @@ fn head_of(
             head.host(authority.as_str().as_bytes())
         }
         Some(_) => return Err(400),
-        None => {
-            let mut hosts = parts.headers.get_all(::http::header::HOST).iter();
-            match (hosts.next(), hosts.next()) {
-                (Some(host), None) if is_host(host.as_bytes()) => head.host(host.as_bytes()),
-                _ => return Err(400),
-            }
-        }
+        None => match parts.headers.get(::http::header::HOST) {
+            Some(host) if is_host(host.as_bytes()) => head.host(host.as_bytes()),
+            _ => return Err(400),
+        },
     }
     if let Some(length) = length {
         if config.max_body_size.is_some_and(|max| length > max) {
@@ -294,6 +305,10 @@ async fn upload(mut body: Incoming, link: Arc<Link>, cx: Arc<Context>) {
     let mut taken = 0u64;
     loop {
         poll_fn(|task| link.poll_upload_room(task)).await;
+        if link.is_closed() {
+            // Dropping the body resets the stream, if it is not complete.
+            return;
+        }
         let frame = poll_fn(|task| Pin::new(&mut body).poll_frame(task));
         let frame = match tokio::time::timeout(cx.config.body_timeout, frame).await {
             Err(_) => return link.end_upload(Some(BodyError::TimedOut)),
@@ -308,6 +323,20 @@ async fn upload(mut body: Incoming, link: Arc<Link>, cx: Arc<Context>) {
             }
             link.push_upload(data);
         }
+    }
+}
+
+/// Ends a response of which the client takes nothing for the write time-out (and up to as much
+/// more): its window is closed, and hyper says nothing of that.
+async fn cut_if_stalled(link: Arc<Link>, timeout: Duration) {
+    let mut last = None;
+    while let Some(now) = link.untaken() {
+        if now.0 > 0 && last == Some(now.1) {
+            log::info!(target: "gohttp.request", "HTTP/2 stream cut: the client took nothing for write_timeout");
+            return link.close();
+        }
+        last = Some(now.1);
+        tokio::time::sleep(timeout).await;
     }
 }
 
@@ -340,6 +369,7 @@ impl Body for ResponseBody {
             self.next += 1;
             let data = std::mem::take(&mut self.ready[at]);
             self.guard.sent += data.len() as u64;
+            self.guard.whole = self.next == self.ready.len() && self.progress == Progress::Complete;
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         match self.progress {

@@ -37,9 +37,14 @@ pub(crate) trait Listener: Send + 'static {
 
     /// A connection that waits already, if there is one.
     fn try_accept(&self) -> Option<(Self::Io, Peer, Peer)> {
-        match pin!(self.accept()).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(accepted)) => Some(accepted),
-            _ => None,
+        loop {
+            // Without a budget: what waits is to be had at once, however much it is.
+            let accept = pin!(tokio::task::coop::unconstrained(self.accept()));
+            match accept.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(accepted)) => return Some(accepted),
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                _ => return None,
+            }
         }
     }
 }

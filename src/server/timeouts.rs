@@ -5,11 +5,12 @@
 //! The same registry lets a drain reach every connection.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Waker;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use crate::wake::lock;
 
@@ -27,6 +28,8 @@ pub(crate) struct Watch {
     task: Mutex<Option<Waker>>,
     registry: Arc<Registry>,
     slot: AtomicUsize,
+    /// Ends the connection's task at once.
+    cut: OnceLock<AbortHandle>,
 }
 
 impl Watch {
@@ -36,6 +39,12 @@ impl Watch {
         if !task.as_ref().is_some_and(|known| known.will_wake(waker)) {
             *task = Some(waker.clone());
         }
+    }
+
+    /// How to end the connection's task.
+    pub(crate) fn set_cut(&self, task: AbortHandle) {
+        // Set once: a connection has one task.
+        let _ = self.cut.set(task);
     }
 
     /// Wakes the connection after `delay` from now, in place of an earlier deadline.
@@ -104,6 +113,7 @@ impl Registry {
             task: Mutex::new(None),
             registry: self.clone(),
             slot: AtomicUsize::new(watches.len()),
+            cut: OnceLock::new(),
         });
         watches.push(watch.clone());
         Registered(watch)
@@ -135,6 +145,15 @@ impl Registry {
         if !self.draining.swap(true, Relaxed) {
             self.wake_all();
             self.changed.notify_waiters();
+        }
+    }
+
+    /// Ends all connections at once. What they leave unfinished tells its handlers so as it goes.
+    pub(crate) fn cut_all(&self) {
+        for watch in lock(&self.watches).iter() {
+            if let Some(task) = watch.cut.get() {
+                task.abort();
+            }
         }
     }
 

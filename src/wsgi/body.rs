@@ -29,7 +29,7 @@ pub(super) fn send(
         send_each(py, request, response, iterable)
     };
     if let Err(error) = &sent {
-        app::fail(py, &app::describe(&request.head), error, &mut lock(&response.writer));
+        app::fail(py, &app::describe(&request.head), error, |f| f(&mut lock(&response.writer)));
     }
     close(py, request, iterable);
     Ok(())
@@ -56,13 +56,13 @@ fn send_known<'py>(
     request: &Request,
     items: impl Iterator<Item = Bound<'py, PyAny>>,
 ) -> PyResult<()> {
-    let mut writer = lock(&response.writer);
-    if !writer.started() {
-        return Err(not_started());
-    }
     let mut pieces: smallvec::SmallVec<[Bytes; 2]> = smallvec::SmallVec::new();
     for item in items {
         pieces.push(piece(&item)?);
+    }
+    let mut writer = lock(&response.writer);
+    if !writer.started() {
+        return Err(not_started());
     }
     writer.declare_length(pieces.iter().map(|piece| piece.len() as u64).sum());
     let last = pieces.pop().unwrap_or_default();
@@ -101,7 +101,7 @@ fn send_each(
             Ok(()) => {}
             // The client has gone; nobody is left to tell.
             Err(WriteError::Gone) => return Ok(()),
-            Err(error) => return Err(write_error(error)),
+            Err(error) => return Err(write_error(py, error)),
         }
     }
     let mut writer = lock(&response.writer);
@@ -141,9 +141,9 @@ fn not_started() -> PyErr {
 }
 
 /// The exception for a `write` that failed.
-pub(super) fn write_error(error: WriteError) -> PyErr {
+pub(super) fn write_error(py: Python<'_>, error: WriteError) -> PyErr {
     match error {
-        WriteError::Gone => PyConnectionResetError::new_err(error.to_string()),
+        WriteError::Gone => app::of_client(py, PyConnectionResetError::new_err(error.to_string())),
         other => PyAssertionError::new_err(other.to_string()),
     }
 }

@@ -149,19 +149,23 @@ fn set_fields(
 ) -> PyResult<()> {
     let before = environ.len();
     let mut set = 0;
+    let mut dropped = None;
     for field in head.fields() {
         // `X_Foo` and `X-Foo` would be one variable: whoever checks the one would be fooled by
         // the other.
         if memchr::memchr(b'_', field.name).is_some() {
-            log::info!(
-                target: "gohttp.request",
-                "header {:?} dropped: with '_' it could pass for another one in environ",
-                String::from_utf8_lossy(field.name)
-            );
+            dropped.get_or_insert(field.name);
             continue;
         }
         set_field(py, environ, field, names)?;
         set += 1;
+    }
+    if let Some(name) = dropped {
+        log::info!(
+            target: "gohttp.request",
+            "header {:?} dropped: with '_' it could pass for another one in environ",
+            String::from_utf8_lossy(&name[..name.len().min(64)])
+        );
     }
     if environ.len() != before + set {
         join_repeated(py, environ, head)?;

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Buf, Bytes};
-use pyo3::exceptions::{PyConnectionResetError, PyOSError, PyTimeoutError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::bridge::baton::Baton;
-use crate::http::{BodyError, BodyEvent, Request};
+use crate::bridge::convert::body_error;
+use crate::http::{BodyEvent, Request};
 use crate::wake::lock;
 
 /// What has been received and not read.
@@ -53,7 +53,7 @@ impl Input {
                 buffer.ended = true;
                 Ok(false)
             }
-            BodyEvent::Failed(error) => Err(error_of(error)),
+            BodyEvent::Failed(error) => Err(body_error(py, error)),
         }
     }
 
@@ -152,14 +152,5 @@ impl Input {
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let line = self.line(py, usize::MAX)?;
         Ok((!line.as_bytes().is_empty()).then_some(line))
-    }
-}
-
-/// The exception for a body that cannot be had: always an `OSError`, as frameworks expect.
-pub(crate) fn error_of(error: BodyError) -> PyErr {
-    match error {
-        BodyError::Disconnected => PyConnectionResetError::new_err(error.to_string()),
-        BodyError::TimedOut => PyTimeoutError::new_err(error.to_string()),
-        BodyError::Malformed | BodyError::TooLarge => PyOSError::new_err(error.to_string()),
     }
 }

@@ -18,7 +18,6 @@ use crate::wake::lock;
 use environ::Environ;
 pub(crate) use file_wrapper::FileWrapper;
 use input::Input;
-pub(crate) use input::error_of;
 use start_response::StartResponse;
 
 /// The response of one request, shared by `start_response`, `write` and the server's own loop.
@@ -61,7 +60,9 @@ impl SyncHandler for WsgiHandler {
         let request = Arc::new(request);
         let response = Arc::new(Response { writer: Mutex::new(writer), baton: baton.clone() });
         if let Err(error) = self.run(py, &request, &response) {
-            app::fail(py, &app::describe(&request.head), &error, &mut lock(&response.writer));
+            app::fail(py, &app::describe(&request.head), &error, |f| {
+                f(&mut lock(&response.writer))
+            });
         }
         // An application that keeps `start_response` must not keep the client waiting.
         let mut writer = lock(&response.writer);

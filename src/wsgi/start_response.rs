@@ -32,19 +32,24 @@ impl StartResponse {
         headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyTuple>>,
     ) -> PyResult<Write> {
-        let mut writer = lock(&self.response.writer);
+        let (started, committed) = {
+            let writer = lock(&self.response.writer);
+            (writer.started(), writer.committed())
+        };
         if let Some(exc_info) = exc_info {
-            if writer.committed() {
+            if committed {
                 // Too late for another head: the error goes on to the server.
                 return Err(PyErr::from_value(exc_info.get_item(1)?));
             }
-        } else if writer.started() {
+        } else if started {
             return Err(PyAssertionError::new_err(
                 "start_response was called a second time without exc_info",
             ));
         }
         let head = head_of(status.to_str()?, headers)?;
-        writer.start(head).map_err(|error| PyAssertionError::new_err(error.to_string()))?;
+        lock(&self.response.writer)
+            .start(head)
+            .map_err(|error| PyAssertionError::new_err(error.to_string()))?;
         Ok(Write { response: self.response.clone() })
     }
 }
@@ -110,6 +115,7 @@ pub(crate) struct Write {
 impl Write {
     #[pyo3(signature = (data, /))]
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
-        body::write(py, &self.response, bytes_of(data)).map_err(body::write_error)
+        body::write(py, &self.response, bytes_of(data))
+            .map_err(|error| body::write_error(py, error))
     }
 }

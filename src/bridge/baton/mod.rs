@@ -73,6 +73,8 @@ struct Schedule {
     next_number: usize,
     /// Workers that were called and have not come yet.
     called: usize,
+    /// The system refused a thread: no more are asked for.
+    refused: bool,
     /// Workers that wait for the network inside a handler.
     waiting: usize,
     /// Workers that are not parked for good.
@@ -105,6 +107,7 @@ impl Schedule {
     fn may_start(&self, max: usize) -> bool {
         self.idle.is_empty()
             && max > 1
+            && !self.refused
             && self.active() < max
             && self.threads < max + EXTRA_THREADS
             && !self.stop
@@ -165,6 +168,7 @@ impl Baton {
                 threads: 1,
                 next_number: 1,
                 called: 0,
+                refused: false,
                 waiting: 0,
                 running: 1,
                 wanted: false,
@@ -188,15 +192,15 @@ impl Baton {
 
     /// Serves on the calling thread and those it starts, until `server` has stopped. Returns
     /// whether every handler had ended by then.
-    pub(crate) fn run(self: &Arc<Self>, py: Python<'_>, server: Arc<Server>) -> bool {
+    pub(crate) fn run(self: &Arc<Self>, py: Python<'_>, server: Arc<Server>) -> PyResult<bool> {
         if self.server.set(server).is_err() {
-            return true;
+            return Ok(true);
         }
-        py.detach(|| {
-            monitor::start(self);
+        monitor::start(self)?;
+        Ok(py.detach(|| {
             self.work(0);
             self.wait_for_workers()
-        })
+        }))
     }
 
     /// Waits for the other threads' handlers, as long as a stop may take.
@@ -260,6 +264,7 @@ impl Baton {
         schedule.threads -= 1;
         schedule.running -= 1;
         schedule.called -= 1;
+        schedule.refused = true;
         false
     }
 

@@ -14,20 +14,16 @@ const TICK: Duration = Duration::from_millis(1);
 const QUIET_TICKS: u32 = 200;
 
 /// Starts the monitor.
-pub(super) fn start(baton: &Arc<Baton>) {
+///
+/// # Errors
+/// If the system gives no thread: without it one slow handler would stop everything.
+pub(super) fn start(baton: &Arc<Baton>) -> std::io::Result<()> {
     let for_thread = baton.clone();
-    let spawned = std::thread::Builder::new()
-        .name("gohttp-monitor".into())
-        .spawn(move || for_thread.monitor());
-    match spawned {
-        Ok(handle) => {
-            // Set once: a baton is run once.
-            let _ = baton.monitor.set(handle.thread().clone());
-        }
-        Err(error) => {
-            log::error!(target: "gohttp.server", "no monitor thread: a slow handler will hold up others: {error}");
-        }
-    }
+    let builder = std::thread::Builder::new().name("gohttp-monitor".into());
+    let handle = builder.spawn(move || for_thread.monitor())?;
+    // Set once: a baton is run once.
+    let _ = baton.monitor.set(handle.thread().clone());
+    Ok(())
 }
 
 impl Baton {

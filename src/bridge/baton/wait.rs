@@ -90,15 +90,25 @@ impl Baton {
             // Driving is not being stuck.
             schedule.settle_pulse();
         }
+        let mut finished = false;
         let value = self.driver.drive(|cx| {
             if let Poll::Ready(value) = poll(cx) {
                 return Poll::Ready(Some(value));
+            }
+            // The server is done, whatever this handler still waits for.
+            finished = self.server.get().is_some_and(|server| server.poll_finished(cx).is_ready());
+            if finished {
+                return Poll::Ready(None);
             }
             let schedule = self.schedule();
             let others = schedule.helper_to_be_had(self.max_threads)
                 && !(schedule.ready.is_empty() && schedule.slow.is_empty());
             if others { Poll::Ready(None) } else { Poll::Pending }
         });
+        if finished {
+            self.stop();
+            return value;
+        }
         let mut schedule = self.schedule();
         if value.is_none() {
             self.pass_on(schedule);

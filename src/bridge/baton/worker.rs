@@ -95,9 +95,9 @@ impl Baton {
         }
         // After a streak this thread wants the baton rather than the next job: run by the holder,
         // these requests cost no hand-off.
-        if (*streak < STREAK || schedule.ready.is_empty())
-            && let Some(job) = schedule.slow.pop_front()
-        {
+        let wants_baton =
+            schedule.holder == Holder::Monitor && *streak >= STREAK && !schedule.ready.is_empty();
+        if !wants_baton && let Some(job) = schedule.slow.pop_front() {
             return Next::Run(Box::new(job));
         }
         if me != 0 && schedule.threads > self.max_threads + schedule.waiting {
@@ -121,9 +121,15 @@ impl Baton {
                 return Poll::Ready(true);
             }
             let schedule = self.schedule();
-            let to_run = !schedule.ready.is_empty()
-                || (!schedule.slow.is_empty() && !schedule.helper_to_be_had(self.max_threads));
-            if to_run { Poll::Ready(false) } else { Poll::Pending }
+            let slow = !schedule.slow.is_empty();
+            let helper = schedule.helper_to_be_had(self.max_threads);
+            if !schedule.ready.is_empty() || (slow && !helper) {
+                return Poll::Ready(false);
+            }
+            if slow && schedule.called == 0 {
+                self.call_helper(schedule);
+            }
+            Poll::Pending
         });
         if finished {
             self.stop();
@@ -175,7 +181,11 @@ impl Baton {
     /// Runs one handler. A panic in it ends the request with a 500, not the thread.
     fn run_job(self: &Arc<Self>, py: Python<'_>, job: Job) {
         let began = Instant::now();
-        let Job { request, writer, kind } = job;
+        let Job { request, mut writer, kind } = job;
+        if request.is_gone() {
+            // Nobody waits for the answer any more.
+            return writer.abort();
+        }
         let run = AssertUnwindSafe(|| self.handler.handle(py, self, request, writer));
         if catch_unwind(run).is_err() {
             log::error!(target: "gohttp.server", "a handler panicked; the request was answered with 500");

@@ -37,7 +37,7 @@ pub(crate) enum Ended<I> {
     /// It is closed.
     Closed,
     /// The client speaks HTTP/2: the transport and what has been read of it.
-    Http2(I, Bytes),
+    Http2(I, Bytes, Registered),
 }
 
 /// What waiting for a request gave.
@@ -108,7 +108,9 @@ pub(crate) async fn serve<I: Transport>(
                 }
                 After::Abort => return Ended::Closed,
             },
-            Next::Http2 => return Ended::Http2(connection.io, connection.read.freeze()),
+            Next::Http2 => {
+                return Ended::Http2(connection.io, connection.read.freeze(), connection.watch);
+            }
             Next::Reject(reject) => {
                 connection.refuse(reject).await;
                 return Ended::Closed;

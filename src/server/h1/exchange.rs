@@ -41,10 +41,19 @@ struct Exchange {
     framing: Option<BodyFraming>,
     done: bool,
     discarding: bool,
+    /// Bytes of the body that had been taken by then.
+    discarded_from: u64,
     waiting: Waiting,
     status: u16,
     sent: u64,
     access: Option<AccessEntry>,
+}
+
+impl Drop for Exchange {
+    /// However the exchange ended: who still waits on it is told.
+    fn drop(&mut self) {
+        self.link.close();
+    }
 }
 
 impl<I: Transport> Connection<I> {
@@ -66,6 +75,7 @@ impl<I: Transport> Connection<I> {
             framing: None,
             done: false,
             discarding: false,
+            discarded_from: 0,
             waiting: Waiting::Handler,
             status: 0,
             sent: 0,
@@ -79,10 +89,7 @@ impl<I: Transport> Connection<I> {
             http::exchange(parsed.head, self.info.clone(), exchange.link.clone());
         self.cx.dispatch.dispatch(request, writer);
         let after = poll_fn(|cx| self.poll_exchange(&mut exchange, cx)).await;
-        if after != After::KeepAlive {
-            exchange.link.close();
-        }
-        if let Some(access) = exchange.access {
+        if let Some(access) = exchange.access.take() {
             access.end(exchange.status, exchange.sent, after != After::Abort);
         }
         self.watch.0.disarm();
@@ -133,7 +140,9 @@ impl<I: Transport> Connection<I> {
     }
 
     fn poll_exchange(&mut self, exchange: &mut Exchange, cx: &mut TaskContext<'_>) -> Poll<After> {
+        let mut progress = 0;
         loop {
+            exchange.link.polled();
             if !exchange.done && self.write.len() < WRITE_WINDOW {
                 let out = exchange.link.take_outgoing();
                 if self.encode(exchange, out) == Progress::Aborted {
@@ -148,7 +157,6 @@ impl<I: Transport> Connection<I> {
                     self.write.append(|out| encode_interim(out, &ResponseHead::new(100)));
                 }
             }
-            let mut progress = 0;
             let writing = !self.write.is_empty();
             let flushed = match self.write.poll_flush(&mut self.io, cx, &mut progress) {
                 Poll::Ready(Ok(())) => true,
@@ -239,7 +247,8 @@ impl<I: Transport> Connection<I> {
         if let Err(error) = exchange.upload.take(&mut self.read, link) {
             return Err(self.fail_upload(exchange, error));
         }
-        if exchange.discarding && exchange.upload.taken() > DISCARD_LIMIT * 2 {
+        if exchange.discarding && exchange.upload.taken() - exchange.discarded_from > DISCARD_LIMIT
+        {
             return Err(After::Refuse);
         }
         if exchange.upload.ended() || exchange.upload.taken() != before {
@@ -280,10 +289,16 @@ impl<I: Transport> Connection<I> {
 
     /// Whether an unread body is short enough to be thrown away; else the connection ends.
     fn begin_discard(&mut self, exchange: &mut Exchange) -> bool {
+        if exchange.discarding {
+            return true;
+        }
         if exchange.expects || !exchange.answering.keep_alive {
             return false;
         }
         exchange.discarding = true;
+        exchange.discarded_from = exchange.upload.taken();
+        // Whoever still reads the body is told that it is not to be had any more.
+        exchange.link.end_upload(Some(BodyError::Disconnected));
         exchange.upload.missing().is_none_or(|n| n <= DISCARD_LIMIT)
     }
 

@@ -222,7 +222,8 @@ fn absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
     })?;
     let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(end);
-    (!authority.is_empty() && is_host(authority)).then_some((authority, rest))
+    let named = !matches!(authority.first(), None | Some(b':'));
+    (named && is_host(authority)).then_some((authority, rest))
 }
 
 /// `uri-host [ ":" port ]` in the large (RFC 9110 section 7.2): no user, no path, no space.
@@ -230,9 +231,10 @@ pub(crate) fn is_host(host: &[u8]) -> bool {
     let (name, port) = if host.first() == Some(&b'[') {
         let Some(end) = memchr::memchr(b']', host) else { return false };
         let (name, rest) = host.split_at(end + 1);
-        if !name[1..end]
-            .iter()
-            .all(|&b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.' | b'%' | b'v'))
+        if end == 1
+            || !name[1..end]
+                .iter()
+                .all(|&b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.' | b'%' | b'v'))
         {
             return false;
         }
