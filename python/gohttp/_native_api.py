@@ -16,6 +16,10 @@ H = TypeVar("H", bound=Callable[..., Any])
 
 logger = logging.getLogger("gohttp.server")
 
+_COMMANDS_OWN = frozenset(
+    {"workers", "reload", "reload_dir", "factory", "app_dir", "env_file", "interface"}
+)
+
 _routes = _gohttp.Routes()
 _running: list[_gohttp.SyncServer] = []
 
@@ -51,8 +55,15 @@ def run(host: str = "127.0.0.1", port: int = 5000, **settings: Any) -> None:
 
     Raises `GohttpError` when it cannot start: the address is taken, a setting is bad.
     """
-    from gohttp import config, logs, sockets, worker
+    from gohttp import GohttpError, config, importer, logs, sockets, worker
 
+    for name in sorted(_COMMANDS_OWN & settings.keys()):
+        raise GohttpError(f"run() cannot take {name}=…; use the command: gohttp serve --help.")
+    if importer.importing():
+        raise GohttpError(
+            "The module calls run() while gohttp serve imports it; "
+            'put the call behind: if __name__ == "__main__".'
+        )
     # The environment and files are the command's business, not this program's.
     given = config.resolve(config.keywords({"host": host or "0.0.0.0", "port": port, **settings}))
     logs.configure(given.log_level, access_log=given.access_log)

@@ -225,6 +225,14 @@ def _call_factory(factory: object, name: str) -> object:
     return app
 
 
+_state = {"importing": False}
+
+
+def importing() -> bool:
+    """Whether the app is being imported right now."""
+    return _state["importing"]
+
+
 def _guarded(
     run: Callable[[], T],
     name: str,
@@ -232,12 +240,18 @@ def _guarded(
     doing: str = "imported",
 ) -> T:
     """Run the app's code; what it raises becomes an `ImporterError` with its own traceback."""
+    _state["importing"] = True
     try:
         return run()
+    except GohttpError:
+        # Ours, raised by a call that has no place in an import; it says so itself.
+        raise
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         failure = error
+    finally:
+        _state["importing"] = False
     _fail(failure, name, explain, doing)
 
 

@@ -80,5 +80,8 @@ def after_app_import() -> None:
 
 def report(error: GohttpError) -> None:
     """Tell a person what stopped us: the app's traceback if there is one, then one sentence."""
-    sys.stderr.write(f"{error.details}gohttp: {error}\n")
+    details = error.details
+    if details and not details.endswith("\n"):
+        details += "\n"
+    sys.stderr.write(f"{details}gohttp: {error}\n")
     sys.stderr.flush()

@@ -24,7 +24,7 @@ pub(super) struct Exchange {
     body_ended: AtomicBool,
     /// `http.disconnect` has been delivered, or `send` has failed for it.
     told_gone: AtomicBool,
-    /// Somebody waits in `receive()`.
+    /// Somebody waits, or waited, in `receive()`.
     listening: AtomicBool,
 }
 
@@ -104,7 +104,6 @@ impl Exchange {
 
     fn disconnect(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.told_gone.store(true, Relaxed);
-        self.listening.store(false, Relaxed);
         message::disconnect(py).map(|m| m.into_any().unbind())
     }
 
