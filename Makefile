@@ -46,7 +46,8 @@ check: $(VENV)/.check $(VENV)/.built ## Formatting and lints: rustfmt clippy ruf
 
 .PHONY: stubs
 stubs: $(VENV)/.built ## Write python/gohttp/_gohttp.pyi from the Rust
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin generate-stubs --quiet --profile release --out $(STUBS)
+	@mkdir -p build
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin generate-stubs --profile release --out $(STUBS) >build/stubs.log 2>&1 || { cat build/stubs.log >&2; exit 1; }
 
 .PHONY: fmt
 fmt: $(VENV)/.check ## Format all code
@@ -65,7 +66,7 @@ docs: $(VENV)/.built ## Write docs/configuration.md from the settings
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf $(VENV) target python/gohttp/*.so
+	rm -rf $(VENV) build target python/gohttp/*.so
 
 # --- the virtual environment, in steps that are done once -------------------------------------
 
@@ -82,7 +83,8 @@ $(VENV)/.made: | tools
 
 $(VENV)/.built: $(VENV)/.made $(RUST_SOURCES) pyproject.toml
 	$(call say,building gohttp (the first time takes two to three minutes))
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet
+	@mkdir -p build
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release >build/maturin.log 2>&1 || { cat build/maturin.log >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.examples: $(VENV)/.built

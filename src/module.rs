@@ -15,11 +15,11 @@ mod _gohttp {
     #[pymodule_export]
     use crate::bridge::log_sink::{flush, install_logging};
     #[pymodule_export]
-    use crate::bridge::serve::{SyncServer, serve_native, serve_wsgi};
+    use crate::bridge::serve::SyncServer;
     #[pymodule_export]
-    use crate::native::{Headers, NativeRequest, NativeWriter, Routes};
+    use crate::native::{Headers, NativeRequest, NativeWriter, Routes, serve_native};
     #[pymodule_export]
-    use crate::wsgi::FileWrapper;
+    use crate::wsgi::{FileWrapper, serve_wsgi};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

@@ -19,7 +19,19 @@ threads = 16
 max_body_size = "20m"
 ```
 
-Sizes are bytes, or `64k`, `20m`, `1g`; time-outs are seconds.
+Sizes are bytes, or `64k`, `20m`, `1g`; time-outs are seconds. A flag is turned off by its `--no-…`
+form, or by `false`, `0`, `off`. Relative paths in a file start at the file's folder. An empty
+variable counts as not set. Where both files exist, `gohttp.toml` is read. An `--env-file` may hold
+`GOHTTP_…` variables too.
+
+## TARGET
+
+| form | what is served |
+|---|---|
+| `module:app` | an object in a module; dots reach further in (`module:api.app`) |
+| `module:make_app()` | what a function returns; `--factory` is the same |
+| `module` | its `app`, else its `application`, else the native routes it registered |
+| `path/to/file.py`, `path/to/file.py:app` | the same, in a file |
 """
 
 
@@ -36,8 +48,10 @@ def table() -> str:
                 "|---|---|---|---|---|",
             ]
         default = f"`{setting.shown_default}`" if setting.shown_default else ""
-        names = f"`{setting.flag}` | `{setting.env}` | `{setting.name}`"
-        lines.append(f"| {names} | {default} | {setting.help} |")
+        flag = f"`{setting.short}`, `{setting.flag}`" if setting.short else f"`{setting.flag}`"
+        choices = f" One of {', '.join(f'`{c}`' for c in setting.choices)}." if setting.choices else ""
+        names = f"{flag} | `{setting.env}` | `{setting.name}`"
+        lines.append(f"| {names} | {default} | {setting.help}{choices} |")
     return "\n".join(lines) + "\n"
 
 

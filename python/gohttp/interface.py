@@ -27,7 +27,9 @@ def detect_interface(app: object, *, has_routes: bool = False) -> Interface:
             return "native"
         raise UnknownInterface("is a module without routes; name the app in it")
     if not callable(app):
-        raise UnknownInterface(f"is a {type(app).__name__}, not an app; name a callable object")
+        kind = type(app).__name__
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise UnknownInterface(f"is {article} {kind}, not an app; name a callable object")
     signature = _signature(app)
     if signature is None:
         raise UnknownInterface("hides its parameters; say what it speaks with --interface")

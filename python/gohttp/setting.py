@@ -93,7 +93,10 @@ def _text(setting: Setting, raw: object) -> str | None:
         return None
     if isinstance(raw, os.PathLike) and setting.kind is Kind.PATH:
         raw = os.fspath(raw)
-    if not isinstance(raw, str) or "\0" in raw or (setting.kind is Kind.PATH and not raw):
+    if not isinstance(raw, str) or "\0" in raw:
+        raise ValueError
+    # An empty host would listen on every interface: an unset $HOST must not do that.
+    if not raw and (setting.kind is Kind.PATH or setting.default):
         raise ValueError
     return raw
 

@@ -7,9 +7,7 @@ use pyo3::prelude::*;
 use super::baton::{Baton, BatonDispatch, SyncHandler};
 use super::log_sink;
 use super::settings::{self, Settings};
-use crate::native::{NativeHandler, Routes};
 use crate::server::{Driver, Server, Signals};
-use crate::wsgi::WsgiHandler;
 
 /// A running server of a sync face, to stop it from Python.
 #[pyclass(frozen, module = "gohttp._gohttp")]
@@ -23,38 +21,12 @@ impl SyncServer {
     }
 }
 
-/// Serves a WSGI application until SIGTERM or SIGINT. Returns whether all handlers had ended.
+/// Serves a sync handler until SIGTERM, SIGINT or [`SyncServer::drain`]. Returns whether all
+/// handlers had ended. `descriptors` are listening sockets that the caller has detached;
+/// `on_ready` is called with a [`SyncServer`] as soon as connections are accepted.
 ///
-/// `descriptors` are listening sockets that the caller has detached; `on_ready` is called with a
-/// [`SyncServer`] as soon as connections are accepted.
-#[pyfunction]
-pub(crate) fn serve_wsgi(
-    py: Python<'_>,
-    app: Py<PyAny>,
-    settings: Settings,
-    descriptors: Vec<i32>,
-    on_ready: Py<PyAny>,
-) -> PyResult<bool> {
-    let handler = WsgiHandler::new(py, app, &settings)?;
-    serve_sync(py, Box::new(handler), &settings, descriptors, on_ready)
-}
-
-/// Serves native handlers; see [`serve_wsgi`]. `run_coroutine(coroutine, w, req)` is given the
-/// coroutines of `async def` handlers.
-#[pyfunction]
-pub(crate) fn serve_native(
-    py: Python<'_>,
-    routes: Py<Routes>,
-    run_coroutine: Py<PyAny>,
-    settings: Settings,
-    descriptors: Vec<i32>,
-    on_ready: Py<PyAny>,
-) -> PyResult<bool> {
-    let handler = NativeHandler::new(routes, run_coroutine);
-    serve_sync(py, Box::new(handler), &settings, descriptors, on_ready)
-}
-
-/// Serves any sync handler; see [`serve_wsgi`].
+/// # Errors
+/// If a socket cannot be watched, or the system gives no thread.
 pub(crate) fn serve_sync(
     py: Python<'_>,
     handler: Box<dyn SyncHandler>,

@@ -12,6 +12,8 @@ use pyo3::prelude::*;
 
 use crate::bridge::app;
 use crate::bridge::baton::{Baton, SyncHandler};
+use crate::bridge::serve::serve_sync;
+use crate::bridge::settings::Settings;
 use crate::http::{Request, ResponseHead, ResponseWriter};
 
 pub(crate) use headers::Headers;
@@ -107,4 +109,19 @@ impl SyncHandler for NativeHandler {
             crate::bridge::log_sink::app_error(py, &format!("Exception in {describe}"), &error);
         }
     }
+}
+
+/// Serves native handlers; see [`serve_sync`]. `run_coroutine(coroutine, w, req)` is given the
+/// coroutines of `async def` handlers.
+#[pyfunction]
+pub(crate) fn serve_native(
+    py: Python<'_>,
+    routes: Py<Routes>,
+    run_coroutine: Py<PyAny>,
+    settings: Settings,
+    descriptors: Vec<i32>,
+    on_ready: Py<PyAny>,
+) -> PyResult<bool> {
+    let handler = NativeHandler::new(routes, run_coroutine);
+    serve_sync(py, Box::new(handler), &settings, descriptors, on_ready)
 }

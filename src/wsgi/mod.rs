@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 
 use crate::bridge::app;
 use crate::bridge::baton::{Baton, SyncHandler};
+use crate::bridge::serve::serve_sync;
 use crate::bridge::settings::Settings;
 use crate::http::{Request, ResponseWriter};
 use crate::wake::lock;
@@ -70,4 +71,20 @@ impl SyncHandler for WsgiHandler {
             writer.fail(500);
         }
     }
+}
+
+/// Serves a WSGI application until SIGTERM or SIGINT. Returns whether all handlers had ended.
+///
+/// `descriptors` are listening sockets that the caller has detached; `on_ready` is called with a
+/// [`SyncServer`] as soon as connections are accepted.
+#[pyfunction]
+pub(crate) fn serve_wsgi(
+    py: Python<'_>,
+    app: Py<PyAny>,
+    settings: Settings,
+    descriptors: Vec<i32>,
+    on_ready: Py<PyAny>,
+) -> PyResult<bool> {
+    let handler = WsgiHandler::new(py, app, &settings)?;
+    serve_sync(py, Box::new(handler), &settings, descriptors, on_ready)
 }

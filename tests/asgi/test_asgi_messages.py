@@ -466,3 +466,26 @@ def test_task_that_is_cancelled_is_answered_with_an_error(server: Server) -> Non
         connection.send_request("GET", "/cancels-itself")
         assert connection.read_response().status in (500, 503)
         assert_usable(connection)
+
+
+def test_receive_after_an_early_response_is_a_disconnect(server: Server) -> None:
+    """The rest of the body is thrown away: nobody may wait for it."""
+    key = new_key()
+    with server.connect() as connection:
+        connection.send_request("POST", f"/read-on?{key}", [("Transfer-Encoding", "chunked")])
+        assert connection.read_response().body == b'"early"'
+        wait_for_events(server, key, ["http.disconnect"])
+        connection.send(b"3\r\nabc\r\n0\r\n\r\n")
+        connection.send_request("GET", "/scope")
+        assert connection.read_response().status == 200
+
+
+def test_error_raised_because_the_client_has_gone_is_not_logged_as_the_apps(server: Server) -> None:
+    key, log = new_key(), LogFrom(server)
+    with server.connect() as connection:
+        connection.send_request("GET", f"/wrapped-disconnect?{key}")
+        connection.read_head()
+        connection.reset()
+    wait_for_events(server, key, ["gone"])
+    assert server.get("/scope").status == 200
+    assert "LookupError" not in log.text()

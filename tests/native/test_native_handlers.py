@@ -673,3 +673,12 @@ def test_shutdown_from_a_handler_answers_and_ends_the_server() -> None:
     with gohttp_serve("native_cases", cwd=APPS) as server:
         assert server.get("/shutdown").body == b"stopping"
         assert server.wait() == 0
+
+
+def test_exception_while_another_thread_writes_does_not_stop_the_server(server: Server) -> None:
+    """Logging lets other threads run; the response must not be locked meanwhile."""
+    for _ in range(3):
+        with server.connect() as connection:
+            connection.send_request("GET", "/raise-while-writing")
+            assert connection.is_closed() or connection.read_head().status in (200, 500)
+    assert server.get("/ok").body == b"ok"

@@ -329,3 +329,38 @@ def test_cookies_split_for_compression_are_joined(server: Server) -> None:
 def test_http2_leaves_no_trouble_in_the_log(server: Server) -> None:
     assert server.get("/").status == 200
     assert trouble(server) == []
+
+
+@pytest.mark.parametrize("face", ["wsgi", "native"])
+def test_streams_that_take_nothing_do_not_keep_threads(face: str) -> None:
+    """A client that closes its window answers pings all the same: only we can see it stall."""
+    with (
+        serve_echo(face, "--threads", "2", "--write-timeout", "0.5") as server,
+        H2Client(server) as client,
+    ):
+        client.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        client.flush()
+        numbers = [client.start("GET", "/_stream/5000000") for _ in range(4)]
+        wait_until(
+            lambda: sum("HTTP/2 stream cut" in line for line in server.log()) == len(numbers),
+            "the streams to be cut",
+        )
+        assert server.get("/").status == 200
+
+
+@each_face
+def test_a_doubled_host_or_length_gets_400(server: Server) -> None:
+    for doubled in [("host", "test"), ("content-length", "0")]:
+        with H2Client(server, validate=False) as client:
+            (stream,) = client.wait(client.start("GET", "/", [doubled, doubled]))
+            assert stream.reset is not None or stream.status == 400
+
+
+@each_face
+def test_access_lines_of_whole_responses_say_nothing_of_parts(face: str) -> None:
+    with serve_echo(face, "--access-log") as server, H2Client(server) as client:
+        for path in ["/", "/_stream/100000", "/_status/204"]:
+            client.request("GET", path)
+            line = f'"GET {path} HTTP/2"'
+            wait_until(lambda line=line: any(line in out for out in server.output()), line)
+        assert not [line for line in server.output() if "incomplete" in line]

@@ -263,3 +263,31 @@ def test_a_stop_while_clients_ask_again_and_again_loses_no_request(face: str) ->
             assert connection.at_end()
             end(connection)
         assert server.wait() == 0
+
+
+@each_face
+def test_a_client_that_reads_nothing_is_cut_after_graceful_timeout(face: str) -> None:
+    with (
+        serve_echo(face, "--graceful-timeout", "0.5") as server,
+        connect(server, receive_buffer=4096) as connection,
+    ):
+        connection.send_request("GET", "/_stream/300000000")
+        connection.read_head()
+        start = time.monotonic()
+        server.signal()
+        assert server.wait(5) == 0
+        assert time.monotonic() - start < 3
+
+
+@each_face
+def test_hundreds_in_the_backlog_are_served(face: str) -> None:
+    with serve_echo(face, "--max-connections", "1") as server, ExitStack() as stack:
+        first = hold(server, "the-only-one")
+        waiting = [stack.enter_context(connect(server)) for _ in range(300)]
+        for connection in waiting:
+            connection.send_request("GET", "/")
+        stopping(server)
+        for connection in waiting:
+            assert connection.read_response().status == 200
+        end(first, *waiting)
+        server.process.terminate()

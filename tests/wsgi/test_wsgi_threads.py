@@ -312,3 +312,17 @@ def test_stop_gives_up_on_handlers_after_graceful_timeout(tmp_path: Path) -> Non
             assert server.wait(5) == 1
             assert connection.is_closed()
         server.wait_for_log("abandoned")
+
+
+def test_requests_of_clients_that_have_gone_are_not_run(hold: Hold) -> None:
+    with serve_cases("--threads", "1") as server:
+        held = hold(server, 1)
+        held.wait_begun(1)
+        for _ in range(20):
+            with server.connect() as gone:
+                gone.send_request("GET", "/sleep?0.5")
+                gone.reset()
+        began = time.monotonic()
+        held.release()
+        assert server.get("/ok").status == 200
+        assert time.monotonic() - began < 5

@@ -14,6 +14,10 @@ const SLOTS: usize = 4096;
 const SLOW: u32 = 1_000;
 /// The average moves by an eighth of each difference.
 const WEIGHT: u32 = 8;
+/// A longer time counts as this: one cold start does not make a kind slow.
+const MOST: u32 = 4_000;
+/// Every so many requests of a slow kind, one is run by the driving thread all the same.
+const PROBE_EVERY: u32 = 16;
 
 /// Method and path of a request, as a place in the table.
 #[derive(Debug, Clone, Copy)]
@@ -28,25 +32,41 @@ pub(super) fn kind_of(head: &RequestHead) -> Kind {
 }
 
 /// The averages, in microseconds.
-pub(super) struct Costs(Box<[AtomicU32]>);
+///
+/// Time on the clock is all that can be measured, and threads that wait for the GIL look like
+/// threads that sleep: a quick kind that was once taken for slow would be run by many threads, take
+/// long for that reason alone, and stay slow for ever. So now and then one is run by the driving
+/// thread, where it has the GIL at once; what that took counts for more.
+pub(super) struct Costs {
+    averages: Box<[AtomicU32]>,
+    slow_seen: AtomicU32,
+}
 
 impl Costs {
     pub(super) fn new() -> Self {
-        Self((0..SLOTS).map(|_| AtomicU32::new(0)).collect())
+        Self {
+            averages: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(),
+            slow_seen: AtomicU32::new(0),
+        }
     }
 
-    pub(super) fn is_slow(&self, kind: Kind) -> bool {
-        self.0[kind.0 as usize].load(Relaxed) > SLOW
+    /// Whether this request should be run by another thread than the driving one.
+    pub(super) fn goes_elsewhere(&self, kind: Kind) -> bool {
+        self.averages[kind.0 as usize].load(Relaxed) > SLOW
+            && !self.slow_seen.fetch_add(1, Relaxed).is_multiple_of(PROBE_EVERY)
     }
 
-    /// Notes how long a handler took. Two threads may lose one of two notes, which does no harm.
-    pub(super) fn note(&self, kind: Kind, took: Duration) {
-        let slot = &self.0[kind.0 as usize];
-        let took = took.as_micros().min(60_000_000) as u32;
+    /// Notes how long a handler took; `driving`: on the driving thread. Two threads may lose one
+    /// of two notes, which does no harm.
+    pub(super) fn note(&self, kind: Kind, took: Duration, driving: bool) {
+        let slot = &self.averages[kind.0 as usize];
+        let took = took.as_micros().min(u128::from(MOST)) as u32;
         let average = slot.load(Relaxed);
         // Divisions round towards zero: add the step that a small difference would lose.
         let next = if took >= average {
             average + (took - average).div_ceil(WEIGHT)
+        } else if driving {
+            took + (average - took) / WEIGHT
         } else {
             average - (average - took).div_ceil(WEIGHT)
         };
@@ -60,15 +80,29 @@ impl Costs {
 mod tests {
     use super::*;
 
+    const KIND: Kind = Kind(7);
+    const QUICK: Duration = Duration::from_micros(50);
+    const SLEEPY: Duration = Duration::from_millis(10);
+
+    fn slow(costs: &Costs) -> bool {
+        (0..PROBE_EVERY).filter(|_| costs.goes_elsewhere(KIND)).count() > 1
+    }
+
     #[test]
-    fn a_kind_becomes_slow_and_fast_again() {
-        let (costs, kind) = (Costs::new(), Kind(7));
-        assert!(!costs.is_slow(kind));
-        costs.note(kind, Duration::from_millis(10));
-        assert!(costs.is_slow(kind));
-        for _ in 0..40 {
-            costs.note(kind, Duration::from_micros(50));
-        }
-        assert!(!costs.is_slow(kind));
+    fn a_kind_becomes_slow_by_more_than_one_slow_start() {
+        let costs = Costs::new();
+        costs.note(KIND, SLEEPY, true);
+        assert!(!slow(&costs));
+        (0..3).for_each(|_| costs.note(KIND, SLEEPY, true));
+        assert!(slow(&costs));
+    }
+
+    #[test]
+    fn a_kind_that_only_waits_for_the_gil_elsewhere_becomes_quick_again() {
+        let costs = Costs::new();
+        (0..50).for_each(|_| costs.note(KIND, SLEEPY, false));
+        assert!(slow(&costs));
+        costs.note(KIND, QUICK, true);
+        assert!(!slow(&costs));
     }
 }

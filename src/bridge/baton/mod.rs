@@ -306,7 +306,7 @@ impl Dispatch for BatonDispatch {
     fn dispatch(&self, request: Request, writer: ResponseWriter) {
         let baton = &self.0;
         let kind = costs::kind_of(&request.head);
-        let slow = baton.max_threads > 1 && baton.costs.is_slow(kind);
+        let slow = baton.max_threads > 1 && baton.costs.goes_elsewhere(kind);
         let mut schedule = baton.schedule();
         let job = Job { request, writer, kind };
         if slow {

@@ -46,7 +46,7 @@ impl Baton {
             parked = matches!(next, Next::Park);
             match next {
                 Next::Drive => self.drive(me),
-                Next::Run(job) => Python::attach(|py| self.run_job(py, *job)),
+                Next::Run(job) => Python::attach(|py| self.run_job(py, *job, false)),
                 Next::Park => std::thread::park(),
                 Next::Stop => break,
             }
@@ -138,7 +138,7 @@ impl Baton {
         self.announce_attaching(me);
         Python::attach(|py| {
             while let Some(job) = self.next_as_holder(me) {
-                self.run_job(py, job);
+                self.run_job(py, job, true);
             }
         });
     }
@@ -179,7 +179,7 @@ impl Baton {
     }
 
     /// Runs one handler. A panic in it ends the request with a 500, not the thread.
-    fn run_job(self: &Arc<Self>, py: Python<'_>, job: Job) {
+    fn run_job(self: &Arc<Self>, py: Python<'_>, job: Job, driving: bool) {
         let began = Instant::now();
         let Job { request, mut writer, kind } = job;
         if request.is_gone() {
@@ -190,6 +190,6 @@ impl Baton {
         if catch_unwind(run).is_err() {
             log::error!(target: "gohttp.server", "a handler panicked; the request was answered with 500");
         }
-        self.costs.note(kind, began.elapsed());
+        self.costs.note(kind, began.elapsed(), driving);
     }
 }

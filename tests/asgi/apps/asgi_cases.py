@@ -770,3 +770,25 @@ async def large(scope: Scope, _receive: Receive, send: Send) -> None:
     """One body of so many bytes, in one message."""
     await send(OK)
     await send(body(bytes(int(key_of(scope)))))
+
+
+@at("/read-on")
+async def read_on(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers at once, then reads the body that is still coming."""
+    await answer(send, "early")
+    while (message := await receive())["type"] == "http.request":
+        pass
+    _events[key_of(scope)].append(message["type"])
+
+
+@at("/wrapped-disconnect")
+async def wrapped_disconnect(scope: Scope, receive: Receive, send: Send) -> None:
+    """Streams until the client has gone, and raises an error of its own then."""
+    await send(OK)
+    try:
+        while True:
+            await send(body(b"x" * 65536, more=True))
+            await asyncio.sleep(0)
+    except OSError as error:
+        _events[key_of(scope)].append("gone")
+        raise LookupError("wrapped, as frameworks do") from error

@@ -1,7 +1,9 @@
 """Routes for each case that the tests need."""
 
 import asyncio
+import contextlib
 import json
+import logging
 import threading
 import time
 from collections import defaultdict
@@ -518,3 +520,29 @@ def sleep(w: ResponseWriter, req: Request) -> None:
 def shutdown(w: ResponseWriter, _req: Request) -> None:
     gohttp.shutdown()
     w.write("stopping")
+
+
+class _SlowHandler(logging.Handler):
+    """Lets others run while it logs, as one that writes to a network does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        time.sleep(0.05)
+
+
+logging.getLogger("gohttp.error").addHandler(_SlowHandler())
+
+
+@route("/raise-while-writing")
+def raise_while_writing(w: ResponseWriter, _req: Request) -> None:
+    """A thread goes on writing as the handler raises."""
+    begun = threading.Event()
+
+    def elsewhere() -> None:
+        with contextlib.suppress(RuntimeError, OSError):
+            while True:
+                w.write(b"x")
+                begun.set()
+
+    threading.Thread(target=elsewhere, daemon=True).start()
+    begun.wait(GATE_TIMEOUT)
+    raise RuntimeError("raised while another thread writes")
