@@ -49,7 +49,9 @@ def table() -> str:
             ]
         default = f"`{setting.shown_default}`" if setting.shown_default else ""
         flag = f"`{setting.short}`, `{setting.flag}`" if setting.short else f"`{setting.flag}`"
-        choices = f" One of {', '.join(f'`{c}`' for c in setting.choices)}." if setting.choices else ""
+        choices = (
+            f" One of {', '.join(f'`{c}`' for c in setting.choices)}." if setting.choices else ""
+        )
         names = f"{flag} | `{setting.env}` | `{setting.name}`"
         lines.append(f"| {names} | {default} | {setting.help}{choices} |")
     return "\n".join(lines) + "\n"

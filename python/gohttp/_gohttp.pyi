@@ -252,7 +252,7 @@ def install_logging(level: SupportsIndex) -> None:
 
 def serve_native(routes: Routes, run_coroutine: Any, settings: Incomplete, descriptors: SupportsGetItem[int, SupportsIndex], on_ready: Any) -> bool:
     """
-    Serves native handlers; see [`serve_wsgi`]. `run_coroutine(coroutine, w, req)` is given the
+    Serves native handlers; see [`serve_sync`]. `run_coroutine(coroutine, w, req)` is given the
     coroutines of `async def` handlers.
     """
 

@@ -135,7 +135,7 @@ impl Exchange {
                 Err(gone(py))
             }
             Err(WriteError::Short(_)) => {
-                app::note_end(&app::describe(&self.request.head), result);
+                app::note_end(|| app::describe(&self.request.head), result);
                 Ok(Until::Now)
             }
             Err(WriteError::Started) => {

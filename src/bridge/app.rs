@@ -88,8 +88,8 @@ pub(crate) fn fail(
 }
 
 /// Logs an end that the application got wrong; a client gone is nobody's error.
-pub(crate) fn note_end(what: &str, ended: Result<(), WriteError>) {
+pub(crate) fn note_end(what: impl FnOnce() -> String, ended: Result<(), WriteError>) {
     if let Err(error @ WriteError::Short(_)) = ended {
-        log::error!(target: "gohttp.error", "{what}: {error}; the connection was closed");
+        log::error!(target: "gohttp.error", "{}: {error}; the connection was closed", what());
     }
 }

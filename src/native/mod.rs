@@ -94,19 +94,23 @@ fn redirect(writer: &Bound<'_, NativeWriter>, path: &str, query: &[u8]) -> PyRes
 
 impl SyncHandler for NativeHandler {
     fn handle(&self, py: Python<'_>, baton: &Arc<Baton>, request: Request, writer: ResponseWriter) {
-        let describe = app::describe(&request.head);
         let is_done = (|| {
             let request = Bound::new(py, NativeRequest::new(request, baton.clone()))?;
+            let describe = || app::describe(request.get().head());
             let writer = Bound::new(py, NativeWriter::new(writer, baton.clone()))?;
             let ran = self.run(py, &request, &writer);
             if let Err(error) = &ran {
-                writer.get().fail(py, &describe, error);
+                writer.get().fail(py, &describe(), error);
             }
             writer.get().end_unless_handed_over(py, &describe);
             Ok::<_, PyErr>(())
         })();
         if let Err(error) = is_done {
-            crate::bridge::log_sink::app_error(py, &format!("Exception in {describe}"), &error);
+            crate::bridge::log_sink::app_error(
+                py,
+                "Exception before a handler could be called",
+                &error,
+            );
         }
     }
 }

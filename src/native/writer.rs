@@ -52,11 +52,11 @@ impl NativeWriter {
         self.handed_over.store(true, Relaxed);
     }
 
-    pub(super) fn end_unless_handed_over(&self, py: Python<'_>, what: &str) {
+    pub(super) fn end_unless_handed_over(&self, py: Python<'_>, what: &dyn Fn() -> String) {
         if !self.handed_over.load(Relaxed)
             && let Err(error) = self.end(py, what)
         {
-            self.fail(py, what, &error);
+            self.fail(py, &what(), &error);
         }
     }
 
@@ -79,7 +79,7 @@ impl NativeWriter {
     }
 
     /// Ends the response: what is buffered is sent with its length.
-    fn end(&self, py: Python<'_>, what: &str) -> PyResult<()> {
+    fn end(&self, py: Python<'_>, what: &dyn Fn() -> String) -> PyResult<()> {
         let mut state = lock(&self.state);
         if state.writer.ended() {
             return Ok(());
@@ -223,7 +223,7 @@ impl NativeWriter {
     fn end_async(&self, py: Python<'_>, what: &str, error: Option<Bound<'_, PyAny>>) {
         let result = match error {
             Some(error) => Err(PyErr::from_value(error)),
-            None => self.end(py, what),
+            None => self.end(py, &|| what.to_owned()),
         };
         if let Err(error) = result {
             self.fail(py, what, &error);

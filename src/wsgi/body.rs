@@ -71,7 +71,7 @@ fn send_known<'py>(
             return Ok(());
         }
     }
-    app::note_end(&app::describe(&request.head), writer.finish(last));
+    app::note_end(|| app::describe(&request.head), writer.finish(last));
     Ok(())
 }
 
@@ -108,7 +108,7 @@ fn send_each(
     if !writer.started() {
         return Err(not_started());
     }
-    app::note_end(&app::describe(&request.head), writer.finish(Bytes::new()));
+    app::note_end(|| app::describe(&request.head), writer.finish(Bytes::new()));
     Ok(())
 }
 
