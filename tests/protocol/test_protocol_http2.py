@@ -3,6 +3,7 @@
 import json
 import time
 
+import h2.settings
 import pytest
 from conftest import Servers
 from conversation import connect, each_face, resident, seen, serve_echo, trouble
