@@ -281,7 +281,8 @@ def test_a_client_that_reads_nothing_is_cut_after_graceful_timeout(face: str) ->
 
 @each_face
 def test_hundreds_in_the_backlog_are_served(face: str) -> None:
-    with serve_echo(face, "--max-connections", "1") as server, ExitStack() as stack:
+    options = ("--max-connections", "1")
+    with serve_echo(face, *options, exit_code=None) as server, ExitStack() as stack:
         first = hold(server, "the-only-one")
         waiting = [stack.enter_context(connect(server)) for _ in range(300)]
         for connection in waiting:
