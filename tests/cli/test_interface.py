@@ -138,7 +138,7 @@ def test_module_with_routes_is_native() -> None:
     ("app", "said"),
     [
         (types.ModuleType("m"), "module without routes"),
-        (3, "is a int, not an app"),
+        (3, "is an int, not an app"),
         (None, "not an app"),
         (opaque, "--interface"),
         (DoubleCallable, "ASGI 2"),
