@@ -55,7 +55,8 @@ class _Beside:
     def new_loop(self) -> asyncio.AbstractEventLoop:
         import uvloop
 
-        return uvloop.new_event_loop()
+        loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        return loop
 
     def _rung(self) -> None:
         os.eventfd_read(self._bell)

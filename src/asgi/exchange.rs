@@ -109,23 +109,25 @@ impl Exchange {
 
     /// Takes a message of the application. Returns what to wait for before the next.
     fn take(&self, py: Python<'_>, sent: Sent) -> PyResult<Until> {
-        let mut writer = lock(&self.writer);
-        let (result, ended) = match sent {
-            Sent::Start(_) if writer.started() => (Err(WriteError::Started), false),
-            Sent::Start(head) => (writer.start(head), false),
-            Sent::Body { data, more: true } => (writer.write(data), false),
-            Sent::Body { data, more: false } => (writer.finish(data), true),
+        let (result, ended, room) = {
+            let mut writer = lock(&self.writer);
+            let (result, ended) = match sent {
+                Sent::Start(_) if writer.started() => (Err(WriteError::Started), false),
+                Sent::Start(head) => (writer.start(head), false),
+                Sent::Body { data, more: true } => (writer.write(data), false),
+                Sent::Body { data, more: false } => (writer.finish(data), true),
+            };
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            (result, ended, ended || writer.poll_room(&mut cx).is_ready())
         };
         if ended && !matches!(result, Err(WriteError::NotStarted)) {
             // Whoever still waits in receive() is told that there is nothing more to come.
             self.request.conclude();
         }
+        // Below, exceptions are made, which may let go of the GIL: the writer is not locked.
         match result {
-            Ok(()) if ended => Ok(Until::Now),
-            Ok(()) => match writer.poll_room(&mut Context::from_waker(std::task::Waker::noop())) {
-                Poll::Ready(()) => Ok(Until::Now),
-                Poll::Pending => Ok(Until::Room),
-            },
+            Ok(()) if room => Ok(Until::Now),
+            Ok(()) => Ok(Until::Room),
             Err(WriteError::Gone) if self.listening.load(Relaxed) => {
                 self.told_gone.store(true, Relaxed);
                 Ok(Until::Gone)

@@ -13,7 +13,7 @@ use super::sniff;
 use crate::bridge::app;
 use crate::bridge::baton::Baton;
 use crate::bridge::convert::{bytes_like, from_latin1};
-use crate::http::{ResponseHead, ResponseWriter, WriteError};
+use crate::http::{FieldError, ResponseHead, ResponseWriter, WriteError};
 use crate::wake::lock;
 
 /// A body up to this size is sent with its length in one piece; a longer one is streamed.
@@ -56,7 +56,7 @@ impl NativeWriter {
         if !self.handed_over.load(Relaxed)
             && let Err(error) = self.end(py, what)
         {
-            self.fail(py, &what(), &error);
+            self.fail(py, &what(), &error.raise(py));
         }
     }
 
@@ -79,14 +79,14 @@ impl NativeWriter {
     }
 
     /// Ends the response: what is buffered is sent with its length.
-    fn end(&self, py: Python<'_>, what: &dyn Fn() -> String) -> PyResult<()> {
+    fn end(&self, py: Python<'_>, what: &dyn Fn() -> String) -> Result<(), Fault> {
         let mut state = lock(&self.state);
         if state.writer.ended() {
             return Ok(());
         }
         if !state.writer.started() {
             let head = self.head(py, &state)?;
-            state.writer.start(head).map_err(|error| write_error(py, error))?;
+            state.writer.start(head)?;
             // Known also for HEAD, whose body is not sent.
             let length = state.buffer.len() as u64;
             state.writer.declare_length(length);
@@ -97,39 +97,35 @@ impl NativeWriter {
     }
 
     /// Status and headers as they stand.
-    fn head(&self, py: Python<'_>, state: &State) -> PyResult<ResponseHead> {
+    fn head(&self, py: Python<'_>, state: &State) -> Result<ResponseHead, Fault> {
         let mut head = ResponseHead::new(state.status.unwrap_or(200));
         let mut typed = false;
         if let Some(headers) = &*lock(&self.headers) {
             for (name, value) in headers.bind(py).get().take() {
                 typed |= name.eq_ignore_ascii_case("content-type");
                 let value = from_latin1(value.trim()).ok_or_else(|| {
-                    PyValueError::new_err(format!(
-                        "header {name:?} holds characters beyond latin-1"
-                    ))
+                    Fault::Header(format!("header {name:?} holds characters beyond latin-1"))
                 })?;
-                head.push(name.as_bytes(), &value)
-                    .map_err(|error| PyValueError::new_err(error.to_string()))?;
+                head.push(name.as_bytes(), &value)?;
             }
         }
         if !typed && !state.buffer.is_empty() {
-            head.push(b"content-type", sniff::content_type(&state.buffer).as_bytes())
-                .map_err(|error| PyValueError::new_err(error.to_string()))?;
+            head.push(b"content-type", sniff::content_type(&state.buffer).as_bytes())?;
         }
         Ok(head)
     }
 
     /// Sends what is buffered as a part of a longer body.
-    fn send(&self, py: Python<'_>, state: &mut State) -> PyResult<()> {
+    fn send(&self, py: Python<'_>, state: &mut State) -> Result<(), Fault> {
         if !state.writer.started() {
             let head = self.head(py, state)?;
-            state.writer.start(head).map_err(|error| write_error(py, error))?;
+            state.writer.start(head)?;
         }
         let buffer = std::mem::take(&mut state.buffer);
         if buffer.is_empty() {
-            return state.writer.flush().map_err(|error| write_error(py, error));
+            return Ok(state.writer.flush()?);
         }
-        state.writer.write(buffer.into()).map_err(|error| write_error(py, error))
+        Ok(state.writer.write(buffer.into())?)
     }
 
     fn wait_for_room(&self, py: Python<'_>) {
@@ -154,18 +150,20 @@ impl NativeWriter {
         let bytes = if text.is_none() { bytes_like(body)? } else { Bytes::new() };
         let data = text.map_or(&*bytes, str::as_bytes);
         let written = data.len();
-        {
+        let sent = {
             let mut state = lock(&self.state);
-            if state.writer.ended() {
-                return Err(write_error(py, WriteError::Ended));
-            }
             state.settled = true;
-            state.buffer.extend_from_slice(data);
-            if state.buffer.len() <= BUFFER {
-                return Ok(written);
+            if state.writer.ended() {
+                Err(WriteError::Ended.into())
+            } else {
+                state.buffer.extend_from_slice(data);
+                if state.buffer.len() <= BUFFER {
+                    return Ok(written);
+                }
+                self.send(py, &mut state)
             }
-            self.send(py, &mut state)?;
-        }
+        };
+        sent.map_err(|fault: Fault| fault.raise(py))?;
         self.wait_for_room(py);
         Ok(written)
     }
@@ -197,11 +195,12 @@ impl NativeWriter {
 
     /// Sends what has been written so far. Raises as `write` does.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        {
+        let sent = {
             let mut state = lock(&self.state);
             state.settled = true;
-            self.send(py, &mut state)?;
-        }
+            self.send(py, &mut state)
+        };
+        sent.map_err(|fault| fault.raise(py))?;
         self.wait_for_room(py);
         Ok(())
     }
@@ -223,7 +222,7 @@ impl NativeWriter {
     fn end_async(&self, py: Python<'_>, what: &str, error: Option<Bound<'_, PyAny>>) {
         let result = match error {
             Some(error) => Err(PyErr::from_value(error)),
-            None => self.end(py, &|| what.to_owned()),
+            None => self.end(py, &|| what.to_owned()).map_err(|fault| fault.raise(py)),
         };
         if let Err(error) = result {
             self.fail(py, what, &error);
@@ -231,9 +230,33 @@ impl NativeWriter {
     }
 }
 
-fn write_error(py: Python<'_>, error: WriteError) -> PyErr {
-    match error {
-        WriteError::Gone => app::of_client(py, PyConnectionResetError::new_err(error.to_string())),
-        other => PyRuntimeError::new_err(other.to_string()),
+/// What can go wrong while the state is locked. It becomes an exception only after that: making
+/// one may let go of the GIL, to a thread that waits for the lock.
+enum Fault {
+    Write(WriteError),
+    Header(String),
+}
+
+impl From<WriteError> for Fault {
+    fn from(error: WriteError) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl From<FieldError> for Fault {
+    fn from(error: FieldError) -> Self {
+        Self::Header(error.to_string())
+    }
+}
+
+impl Fault {
+    fn raise(self, py: Python<'_>) -> PyErr {
+        match self {
+            Self::Write(error @ WriteError::Gone) => {
+                app::of_client(py, PyConnectionResetError::new_err(error.to_string()))
+            }
+            Self::Write(error) => PyRuntimeError::new_err(error.to_string()),
+            Self::Header(text) => PyValueError::new_err(text),
+        }
     }
 }
