@@ -82,7 +82,7 @@ $(VENV)/.made: | tools
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.made $(RUST_SOURCES) pyproject.toml
-	$(call say,building gohttp (the first time takes two to three minutes))
+	$(call say,building gohttp (the first time takes one to three minutes))
 	@mkdir -p build
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release >build/maturin.log 2>&1 || { cat build/maturin.log >&2; exit 1; }
 	@touch $@

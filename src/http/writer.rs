@@ -24,7 +24,7 @@ pub struct Request {
 
 impl Request {
     /// Ready with the next part of the body. Asking for it is what sends `100 Continue`.
-    /// One waiter at a time, shared with [`Request::poll_gone`].
+    /// Several may wait; all are woken, and the first to look has the bytes.
     pub fn poll_body(&self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
         self.link.poll_body(cx)
     }
