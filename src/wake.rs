@@ -5,6 +5,7 @@
 //! runtime delivers them from inside, where a wake costs none. Only when the driver may be asleep
 //! is it told, and once, however many wake-ups follow.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -18,13 +19,14 @@ struct State {
     waiting: Vec<Waker>,
     /// The driver's own waker while it is inside the runtime.
     driver: Option<Waker>,
-    announced: bool,
 }
 
 /// The wake-ups of one runtime. See the module's text.
 #[derive(Debug, Default)]
 pub struct WakeQueue {
     state: Mutex<State>,
+    /// The driver has been told and has not looked yet. Changed with the state locked.
+    announced: AtomicBool,
 }
 
 impl WakeQueue {
@@ -32,19 +34,27 @@ impl WakeQueue {
     pub fn push(&self, waker: Waker) {
         let mut state = lock(&self.state);
         state.waiting.push(waker);
-        Self::announce(&mut state);
+        self.announce(&state);
     }
 
     /// Has the driver look at its conditions again, if it is inside the runtime.
     pub fn nudge(&self) {
-        Self::announce(&mut lock(&self.state));
+        self.announce(&lock(&self.state));
     }
 
-    fn announce(state: &mut State) {
-        if !state.announced
-            && let Some(driver) = &state.driver
+    /// The same, for tasks of the runtime only: on the driver's own thread no look can come
+    /// between reading the flag and returning, so most calls take no lock.
+    pub fn nudge_from_inside(&self) {
+        if !self.announced.load(Relaxed) {
+            self.nudge();
+        }
+    }
+
+    fn announce(&self, state: &State) {
+        if let Some(driver) = &state.driver
+            && !self.announced.load(Relaxed)
         {
-            state.announced = true;
+            self.announced.store(true, Relaxed);
             driver.wake_by_ref();
         }
     }
@@ -55,7 +65,7 @@ impl WakeQueue {
     pub(crate) fn deliver(&self, driver: &Waker) {
         let mut waiting = {
             let mut state = lock(&self.state);
-            state.announced = false;
+            self.announced.store(false, Relaxed);
             match &state.driver {
                 Some(known) if known.will_wake(driver) => {}
                 _ => state.driver = Some(driver.clone()),
@@ -79,6 +89,6 @@ impl WakeQueue {
     pub(crate) fn leave(&self) {
         let mut state = lock(&self.state);
         state.driver = None;
-        state.announced = false;
+        self.announced.store(false, Relaxed);
     }
 }

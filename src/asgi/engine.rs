@@ -15,10 +15,12 @@ use pyo3::types::{PyDict, PySet};
 use tokio::io::unix::AsyncFd;
 
 use super::awaitable::Awaitable;
-use super::exchange::{self, Concluder, Exchange, Receive, Send};
+use super::exchange::{Concluder, Handles};
 use super::inbox::{Bell, Inbox, InboxDispatch};
 use super::scope::ScopeMaker;
+use crate::bridge::log_sink::app_error;
 use crate::bridge::settings::{self, Settings};
+use crate::http::{Request, ResponseWriter};
 use crate::server::{Driver, Server, Signals};
 use crate::wake::lock;
 
@@ -40,23 +42,42 @@ impl LoopContext {
         self.tasks.bind(py).discard(task).map(drop)
     }
 
-    fn start(self: &Arc<Self>, py: Python<'_>, exchange: &Arc<Exchange>) -> PyResult<()> {
-        let scope = self.scopes.build(py, exchange.request())?;
-        let receive = Py::new(py, Receive(exchange.clone()))?;
-        let send = Py::new(py, Send(exchange.clone()))?;
-        let coroutine = self.app.bind(py).call1((scope, receive, send))?;
-        let task = match &self.eager {
-            Some((task, keywords)) => task.bind(py).call((coroutine,), Some(keywords.bind(py)))?,
-            None => {
-                self.event_loop.bind(py).call_method1(intern!(py, "create_task"), (coroutine,))?
+    /// Starts the task of a request.
+    fn start(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        request: Request,
+        writer: ResponseWriter,
+    ) -> PyResult<()> {
+        let scope = self.scopes.build(py, &request);
+        let handles = Handles::begin(py, self, request, writer)?;
+        match scope.and_then(|scope| self.run(py, scope, &handles)) {
+            Ok(task) if task.call_method0(intern!(py, "done"))?.is_truthy()? => {
+                handles.conclude(py, &task)
             }
-        };
-        if task.call_method0(intern!(py, "done"))?.is_truthy()? {
-            return exchange::conclude_task(py, exchange, &task);
+            Ok(task) => {
+                self.tasks.bind(py).add(&task)?;
+                task.call_method1(intern!(py, "add_done_callback"), (Concluder::new(handles),))?;
+                Ok(())
+            }
+            Err(error) => {
+                handles.exchange.fail(py, &error);
+                Ok(())
+            }
         }
-        self.tasks.bind(py).add(&task)?;
-        task.call_method1(intern!(py, "add_done_callback"), (Concluder(exchange.clone()),))?;
-        Ok(())
+    }
+
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        scope: Bound<'py, PyDict>,
+        handles: &Handles,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let coroutine = self.app.bind(py).call1((scope, &handles.receive, &handles.send))?;
+        match &self.eager {
+            Some((task, keywords)) => task.bind(py).call((coroutine,), Some(keywords.bind(py))),
+            None => self.event_loop.bind(py).call_method1(intern!(py, "create_task"), (coroutine,)),
+        }
     }
 }
 
@@ -195,9 +216,8 @@ impl AsgiEngine {
         }
         let Some(context) = self.context.get() else { return Ok(()) };
         for (request, writer) in requests {
-            let exchange = Exchange::new(request, writer, context.clone());
-            if let Err(error) = context.start(py, &exchange) {
-                exchange::fail(py, &exchange, &error);
+            if let Err(error) = context.start(py, request, writer) {
+                app_error(py, "Exception before the application", &error);
             }
         }
         Ok(())

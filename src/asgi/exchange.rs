@@ -1,10 +1,13 @@
 //! `receive` and `send` of one request, and what follows when its task ends.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use pyo3::exceptions::{PyConnectionResetError, PyRuntimeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -12,13 +15,14 @@ use super::awaitable::{Awaitable, Until};
 use super::engine::LoopContext;
 use super::message::{self, Sent};
 use crate::bridge::app;
+use crate::bridge::refcount::references;
 use crate::http::{BodyEvent, Request, ResponseWriter, WriteError};
 use crate::wake::lock;
 
 /// One request with its response.
 pub(super) struct Exchange {
-    request: Request,
-    writer: Mutex<ResponseWriter>,
+    /// Neither, while the exchange waits for its next use.
+    pair: Mutex<Option<(Request, ResponseWriter)>>,
     context: Arc<LoopContext>,
     /// The end of the body has been delivered.
     body_ended: AtomicBool,
@@ -28,20 +32,21 @@ pub(super) struct Exchange {
     listening: AtomicBool,
 }
 
+/// What `receive()` gives.
+enum Received {
+    Body(Bytes, bool),
+    Disconnect,
+}
+
 /// The error of `send()` when the client has gone.
 pub(super) fn gone(py: Python<'_>) -> PyErr {
     app::of_client(py, PyConnectionResetError::new_err(WriteError::Gone.to_string()))
 }
 
 impl Exchange {
-    pub(super) fn new(
-        request: Request,
-        writer: ResponseWriter,
-        context: Arc<LoopContext>,
-    ) -> Arc<Self> {
+    fn new(context: Arc<LoopContext>) -> Arc<Self> {
         Arc::new(Self {
-            request,
-            writer: Mutex::new(writer),
+            pair: Mutex::default(),
             context,
             body_ended: AtomicBool::new(false),
             told_gone: AtomicBool::new(false),
@@ -49,16 +54,34 @@ impl Exchange {
         })
     }
 
-    pub(super) fn request(&self) -> &Request {
-        &self.request
+    fn begin(&self, request: Request, writer: ResponseWriter) {
+        self.body_ended.store(false, Relaxed);
+        self.told_gone.store(false, Relaxed);
+        self.listening.store(false, Relaxed);
+        *lock(&self.pair) = Some((request, writer));
     }
 
-    pub(super) fn context(&self) -> &LoopContext {
+    pub(super) fn context(&self) -> &Arc<LoopContext> {
         &self.context
     }
 
+    /// The request in a log line.
+    pub(super) fn describe(&self) -> String {
+        self.with(|request, _| app::describe(&request.head)).unwrap_or_default()
+    }
+
+    /// Does something with request and writer, which are locked meanwhile: no Python may be
+    /// called.
+    fn with<T>(&self, f: impl FnOnce(&Request, &mut ResponseWriter) -> T) -> Option<T> {
+        lock(&self.pair).as_mut().map(|(request, writer)| f(request, writer))
+    }
+
+    fn with_writer(&self, f: &mut dyn FnMut(&mut ResponseWriter)) {
+        self.with(|_, writer| f(writer));
+    }
+
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        lock(&self.writer).poll_room(cx)
+        self.with(|_, writer| writer.poll_room(cx)).unwrap_or(Poll::Ready(()))
     }
 
     /// The next message for the application.
@@ -67,32 +90,28 @@ impl Exchange {
         py: Python<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<PyResult<Py<PyAny>>> {
-        if !self.body_ended.load(Relaxed) && !lock(&self.writer).ended() {
-            match self.request.poll_body(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(BodyEvent::Data(data)) => {
-                    let more = !self.request.body_drained();
-                    self.body_ended.store(!more, Relaxed);
-                    return Poll::Ready(
-                        message::request(py, &data, more).map(|m| m.into_any().unbind()),
-                    );
-                }
-                Poll::Ready(BodyEvent::End) => {
-                    self.body_ended.store(true, Relaxed);
-                    return Poll::Ready(
-                        message::request(py, b"", false).map(|m| m.into_any().unbind()),
-                    );
-                }
-                Poll::Ready(BodyEvent::Failed(_)) => return Poll::Ready(self.disconnect(py)),
+        let received = self.with(|request, writer| {
+            if writer.ended() {
+                return Poll::Ready(Received::Disconnect);
             }
-        }
-        if lock(&self.writer).ended() {
-            return Poll::Ready(self.disconnect(py));
-        }
-        match self.request.poll_gone(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => Poll::Ready(self.disconnect(py)),
-        }
+            if self.body_ended.load(Relaxed) {
+                return request.poll_gone(cx).map(|()| Received::Disconnect);
+            }
+            request.poll_body(cx).map(|event| match event {
+                BodyEvent::Data(data) => Received::Body(data, !request.body_drained()),
+                BodyEvent::End => Received::Body(Bytes::new(), false),
+                BodyEvent::Failed(_) => Received::Disconnect,
+            })
+        });
+        let message = match received {
+            Some(Poll::Pending) => return Poll::Pending,
+            Some(Poll::Ready(Received::Body(data, more))) => {
+                self.body_ended.store(!more, Relaxed);
+                message::request(py, &data, more).map(|m| m.into_any().unbind())
+            }
+            Some(Poll::Ready(Received::Disconnect)) | None => self.disconnect(py),
+        };
+        Poll::Ready(message)
     }
 
     /// Notes that somebody waits for the next message.
@@ -109,21 +128,21 @@ impl Exchange {
 
     /// Takes a message of the application. Returns what to wait for before the next.
     fn take(&self, py: Python<'_>, sent: Sent) -> PyResult<Until> {
-        let (result, ended, room) = {
-            let mut writer = lock(&self.writer);
+        let taken = self.with(|request, writer| {
             let (result, ended) = match sent {
                 Sent::Start(_) if writer.started() => (Err(WriteError::Started), false),
                 Sent::Start(head) => (writer.start(head), false),
                 Sent::Body { data, more: true } => (writer.write(data), false),
                 Sent::Body { data, more: false } => (writer.finish(data), true),
             };
+            if ended && result != Err(WriteError::NotStarted) {
+                // Whoever still waits in receive() is told that there is nothing more to come.
+                request.conclude();
+            }
             let mut cx = Context::from_waker(std::task::Waker::noop());
-            (result, ended, ended || writer.poll_room(&mut cx).is_ready())
-        };
-        if ended && !matches!(result, Err(WriteError::NotStarted)) {
-            // Whoever still waits in receive() is told that there is nothing more to come.
-            self.request.conclude();
-        }
+            (result, ended || writer.poll_room(&mut cx).is_ready())
+        });
+        let (result, room) = taken.unwrap_or((Err(WriteError::Ended), true));
         // Below, exceptions are made, which may let go of the GIL: the writer is not locked.
         match result {
             Ok(()) if room => Ok(Until::Now),
@@ -137,7 +156,7 @@ impl Exchange {
                 Err(gone(py))
             }
             Err(WriteError::Short(_)) => {
-                app::note_end(|| app::describe(&self.request.head), result);
+                app::note_end(|| self.describe(), result);
                 Ok(Until::Now)
             }
             Err(WriteError::Started) => {
@@ -153,61 +172,60 @@ impl Exchange {
     }
 
     /// The task has ended. `outcome`: its exception, or none.
-    pub(super) fn conclude(&self, py: Python<'_>, outcome: Option<PyErr>, cancelled: bool) {
-        let what = || app::describe(&self.request.head);
-        let with_writer = |f: &mut dyn FnMut(&mut ResponseWriter)| f(&mut lock(&self.writer));
+    fn conclude(&self, py: Python<'_>, outcome: Option<PyErr>, cancelled: bool) {
         match outcome {
             // The client went away, and the application let that end it.
             Some(error) if self.told_gone.load(Relaxed) && app::is_of_client(py, &error) => {
-                lock(&self.writer).abort();
+                self.with_writer(&mut ResponseWriter::abort);
             }
-            Some(error) => app::fail(py, &what(), &error, with_writer),
-            None => self.conclude_quietly(cancelled),
+            Some(error) => self.fail(py, &error),
+            None => {
+                self.with(|request, writer| conclude_quietly(request, writer, cancelled));
+            }
         }
-        self.request.conclude();
+        self.with(|request, _| request.conclude());
     }
 
-    /// The task has ended without an exception: has it answered?
-    fn conclude_quietly(&self, cancelled: bool) {
-        let mut writer = lock(&self.writer);
-        if writer.ended() {
-            return;
-        }
-        if writer.is_gone() {
-            return writer.abort();
-        }
-        if cancelled {
-            return writer.fail(503);
-        }
-        let (problem, outcome) = if writer.started() {
-            ("without completing its response", "the response was cut")
-        } else {
-            ("without sending a response", "answered with 500")
-        };
-        let what = app::describe(&self.request.head);
-        log::error!(target: "gohttp.error", "{what}: the application returned {problem}; {outcome}");
-        if writer.started() { writer.abort() } else { writer.fail(500) }
+    /// Logs an error of the application, and answers 500 or cuts the response.
+    pub(super) fn fail(&self, py: Python<'_>, error: &PyErr) {
+        app::fail(py, &self.describe(), error, |f| self.with_writer(f));
     }
 }
 
-/// The `receive` of one request.
+/// The task has ended without an exception: has it answered?
+fn conclude_quietly(request: &Request, writer: &mut ResponseWriter, cancelled: bool) {
+    if writer.ended() {
+        return;
+    }
+    if writer.is_gone() {
+        return writer.abort();
+    }
+    if cancelled {
+        return writer.fail(503);
+    }
+    let (problem, outcome) = if writer.started() {
+        ("without completing its response", "the response was cut")
+    } else {
+        ("without sending a response", "answered with 500")
+    };
+    let what = app::describe(&request.head);
+    log::error!(target: "gohttp.error", "{what}: the application returned {problem}; {outcome}");
+    if writer.started() { writer.abort() } else { writer.fail(500) }
+}
+
+/// Its methods are the `receive` and `send` of one request.
 #[pyclass(frozen, module = "gohttp._gohttp")]
-pub(crate) struct Receive(pub(super) Arc<Exchange>);
+pub(crate) struct HttpExchange(Arc<Exchange>);
 
 #[pymethods]
-impl Receive {
-    fn __call__(&self) -> Awaitable {
+impl HttpExchange {
+    /// The next message of the client.
+    fn receive(&self) -> Awaitable {
         Awaitable::new(self.0.clone(), Until::Message)
     }
-}
 
-/// The `send` of one request.
-#[pyclass(frozen, module = "gohttp._gohttp")]
-pub(crate) struct Send(pub(super) Arc<Exchange>);
-
-#[pymethods]
-impl Send {
-    fn __call__(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Py<Awaitable>> {
+    /// Takes a message for the client.
+    fn send(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Py<Awaitable>> {
         match self.0.take(py, message::parse(message)?)? {
             Until::Now => Ok(self.0.context.done.clone_ref(py)),
             until => Py::new(py, Awaitable::new(self.0.clone(), until)),
@@ -215,37 +233,93 @@ impl Send {
     }
 }
 
+/// Exchanges kept for further requests.
+const MAX_SPARE: usize = 256;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Handles>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An exchange with its Python objects. Making and freeing those costs more than all else that is
+/// done for a small response, so they are used again when the application has let go of them.
+pub(super) struct Handles {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) receive: Py<PyAny>,
+    pub(super) send: Py<PyAny>,
+    object: Py<HttpExchange>,
+}
+
+impl Handles {
+    /// Handles for a request.
+    pub(super) fn begin(
+        py: Python<'_>,
+        context: &Arc<LoopContext>,
+        request: Request,
+        writer: ResponseWriter,
+    ) -> PyResult<Self> {
+        let spare = SPARE.with_borrow_mut(Vec::pop);
+        let handles = match spare.filter(|spare| Arc::ptr_eq(spare.exchange.context(), context)) {
+            Some(spare) => spare,
+            None => {
+                let exchange = Exchange::new(context.clone());
+                let object = Py::new(py, HttpExchange(exchange.clone()))?;
+                let receive = object.getattr(py, intern!(py, "receive"))?;
+                let send = object.getattr(py, intern!(py, "send"))?;
+                Self { exchange, receive, send, object }
+            }
+        };
+        handles.exchange.begin(request, writer);
+        Ok(handles)
+    }
+
+    /// Looks at the ended task and ends its response accordingly.
+    pub(super) fn conclude(self, py: Python<'_>, task: &Bound<'_, PyAny>) -> PyResult<()> {
+        let exchange = &self.exchange;
+        if task.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
+            exchange.conclude(py, None, true);
+        } else {
+            let exception = task.call_method0(intern!(py, "exception"))?;
+            let outcome = (!exception.is_none()).then(|| PyErr::from_value(exception));
+            exchange.conclude(py, outcome, false);
+        }
+        if self.let_go(py) {
+            // Dropped after the lock.
+            let _ended = lock(&self.exchange.pair).take();
+            SPARE.with_borrow_mut(|spare| {
+                if spare.len() < MAX_SPARE {
+                    spare.push(self);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether the application holds nothing of it any more: no method, and no awaitable.
+    fn let_go(&self, py: Python<'_>) -> bool {
+        references(py, &self.receive) == 1
+            && references(py, &self.send) == 1
+            // Ours and the methods'.
+            && references(py, &self.object) == 3
+            // Ours and the object's.
+            && Arc::strong_count(&self.exchange) == 2
+    }
+}
+
 /// Called by asyncio when a request's task has ended.
 #[pyclass(frozen, module = "gohttp._gohttp")]
-pub(crate) struct Concluder(pub(super) Arc<Exchange>);
+pub(crate) struct Concluder(Mutex<Option<Handles>>);
+
+impl Concluder {
+    pub(super) fn new(handles: Handles) -> Self {
+        Self(Mutex::new(Some(handles)))
+    }
+}
 
 #[pymethods]
 impl Concluder {
     fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.0.context.forget(py, task)?;
-        conclude_task(py, &self.0, task)
+        let Some(handles) = lock(&self.0).take() else { return Ok(()) };
+        handles.exchange.context.forget(py, task)?;
+        handles.conclude(py, task)
     }
-}
-
-/// Looks at an ended task and ends its response accordingly.
-pub(super) fn conclude_task(
-    py: Python<'_>,
-    exchange: &Exchange,
-    task: &Bound<'_, PyAny>,
-) -> PyResult<()> {
-    use pyo3::intern;
-    if task.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
-        exchange.conclude(py, None, true);
-        return Ok(());
-    }
-    let exception = task.call_method0(intern!(py, "exception"))?;
-    let outcome = (!exception.is_none()).then(|| PyErr::from_value(exception));
-    exchange.conclude(py, outcome, false);
-    Ok(())
-}
-
-/// What is sent when a request could not even be begun.
-pub(super) fn fail(py: Python<'_>, exchange: &Exchange, error: &PyErr) {
-    let what = app::describe(&exchange.request.head);
-    app::fail(py, &what, error, |f| f(&mut lock(&exchange.writer)));
 }

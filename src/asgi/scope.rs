@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use rustc_hash::FxHashMap;
 
+use crate::bridge::last_request::{Describe, describe};
 use crate::http::{ConnInfo, Peer, Request, RequestHead};
 
 /// Header names kept per thread; clients can invent more.
@@ -47,17 +48,13 @@ impl ScopeMaker {
         py: Python<'py>,
         request: &Request,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let (head, conn) = (&request.head, &request.conn);
-        let scope = self.template.bind(py).copy()?;
-        scope.set_item(intern!(py, "http_version"), version(py, head))?;
-        scope.set_item(intern!(py, "method"), method(py, head))?;
-        self.set_path(py, &scope, head)?;
-        scope.set_item(intern!(py, "query_string"), PyBytes::new(py, head.query()))?;
-        scope.set_item(intern!(py, "headers"), headers(py, head)?)?;
-        scope.set_item(intern!(py, "client"), client(py, conn)?)?;
-        scope.set_item(intern!(py, "server"), server(py, conn)?)?;
-        if conn.scheme != "http" {
-            scope.set_item(intern!(py, "scheme"), conn.scheme)?;
+        let scope = describe(py, self, request)?;
+        // Middleware changes the list in place, so each request has its own.
+        if let Some(headers) = scope.get_item(intern!(py, "headers"))?
+            && let Ok(headers) = headers.cast_into::<PyList>()
+        {
+            let own = headers.get_slice(0, headers.len());
+            scope.set_item(intern!(py, "headers"), own)?;
         }
         if let Some(state) = &self.state {
             // Shallow: what a request puts in stays its own, what the lifespan put in is shared.
@@ -66,12 +63,8 @@ impl ScopeMaker {
         Ok(scope)
     }
 
-    fn set_path(
-        &self,
-        py: Python<'_>,
-        scope: &Bound<'_, PyDict>,
-        head: &RequestHead,
-    ) -> PyResult<()> {
+    fn set_path(&self, scope: &Bound<'_, PyDict>, head: &RequestHead) -> PyResult<()> {
+        let py = scope.py();
         let raw = head.path();
         scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, raw))?;
         let decoded = percent_encoding::percent_decode(raw).decode_utf8_lossy();
@@ -85,6 +78,43 @@ impl ScopeMaker {
         } else {
             scope.set_item(intern!(py, "path"), format!("{root}{decoded}"))
         }
+    }
+}
+
+impl Describe for ScopeMaker {
+    fn of_connection<'py>(&self, py: Python<'py>, conn: &ConnInfo) -> PyResult<Bound<'py, PyDict>> {
+        let scope = self.template.bind(py).copy()?;
+        scope.set_item(intern!(py, "client"), client(py, conn)?)?;
+        scope.set_item(intern!(py, "server"), server(py, conn)?)?;
+        scope.set_item(intern!(py, "scheme"), conn.scheme)?;
+        Ok(scope)
+    }
+
+    fn set_request_line(
+        &self,
+        scope: &Bound<'_, PyDict>,
+        head: &RequestHead,
+        last: Option<&RequestHead>,
+    ) -> PyResult<()> {
+        let py = scope.py();
+        if last.is_none_or(|last| last.version() != head.version()) {
+            scope.set_item(intern!(py, "http_version"), version(py, head))?;
+        }
+        if last.is_none_or(|last| last.method() != head.method()) {
+            scope.set_item(intern!(py, "method"), method(py, head))?;
+        }
+        if last.is_none_or(|last| last.path() != head.path()) {
+            self.set_path(scope, head)?;
+        }
+        if last.is_none_or(|last| last.query() != head.query()) {
+            scope.set_item(intern!(py, "query_string"), PyBytes::new(py, head.query()))?;
+        }
+        Ok(())
+    }
+
+    fn set_fields(&self, scope: &Bound<'_, PyDict>, head: &RequestHead) -> PyResult<()> {
+        let py = scope.py();
+        scope.set_item(intern!(py, "headers"), headers(py, head)?)
     }
 }
 

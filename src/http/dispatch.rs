@@ -3,9 +3,10 @@
 use std::any::Any;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::Mutex;
 
 use super::{Request, ResponseWriter};
+use crate::wake::lock;
 
 /// One end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,24 @@ pub struct ConnInfo {
     /// The client's port, 0 on a Unix socket.
     pub peer_port: u16,
     /// Whatever a face wants to keep for the connection's further requests.
-    pub kept: OnceLock<Box<dyn Any + Send + Sync>>,
+    pub kept: Kept,
+}
+
+/// A place for one thing of any kind.
+#[derive(Debug, Default)]
+pub struct Kept(Mutex<Option<Box<dyn Any + Send>>>);
+
+impl Kept {
+    /// Takes out what is kept.
+    pub fn take(&self) -> Option<Box<dyn Any + Send>> {
+        lock(&self.0).take()
+    }
+
+    /// Keeps `thing`, in place of what was kept before.
+    pub fn put(&self, thing: Box<dyn Any + Send>) {
+        // What it replaces is dropped after the lock: dropping may call Python.
+        let _before = lock(&self.0).replace(thing);
+    }
 }
 
 impl ConnInfo {
@@ -41,7 +59,7 @@ impl ConnInfo {
             Peer::Tcp(address) => (address.ip().to_canonical().to_string(), address.port()),
             Peer::Unix(_) => (String::new(), 0),
         };
-        Self { peer, local, scheme, peer_host, peer_port, kept: OnceLock::new() }
+        Self { peer, local, scheme, peer_host, peer_port, kept: Kept::default() }
     }
 }
 

@@ -88,17 +88,18 @@ pub(crate) fn list_has(value: &[u8], member: &[u8]) -> bool {
 }
 
 /// Fields that speak of one connection only (RFC 9110 section 7.6.1): the server's own affair.
-pub(crate) fn is_hop_by_hop(lower: &[u8]) -> bool {
-    matches!(
-        lower,
-        b"connection"
-            | b"keep-alive"
-            | b"proxy-connection"
-            | b"te"
-            | b"trailer"
-            | b"transfer-encoding"
-            | b"upgrade"
-    )
+pub(crate) fn is_hop_by_hop(name: &[u8]) -> bool {
+    let known: &[u8] = match name.len() {
+        2 => b"te",
+        7 if name[0] | 0x20 == b't' => b"trailer",
+        7 => b"upgrade",
+        10 if name[0] | 0x20 == b'k' => b"keep-alive",
+        10 => b"connection",
+        16 => b"proxy-connection",
+        17 => b"transfer-encoding",
+        _ => return false,
+    };
+    name.eq_ignore_ascii_case(known)
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub struct Field<'a> {
 }
 
 /// Method, target, version and fields of a request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RequestHead {
     buf: Vec<u8>,
     method: Span,
@@ -129,6 +129,11 @@ impl RequestHead {
     /// The first value of the field with this lower-case name.
     pub fn get(&self, lower: &[u8]) -> Option<&[u8]> {
         self.fields().find(|f| f.name == lower).map(|f| f.value)
+    }
+
+    /// Whether the other head has the same fields in the same order.
+    pub fn same_fields(&self, other: &Self) -> bool {
+        self.fields().eq(other.fields())
     }
 
     /// The target in origin-form: path and query as received.

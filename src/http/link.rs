@@ -6,6 +6,8 @@
 //! [`WakeQueue`], since handlers run outside the runtime.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -13,6 +15,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::body::{BodyError, BodyEvent};
+use super::dispatch::ConnInfo;
 use super::response::ResponseHead;
 use crate::wake::{WakeQueue, lock};
 
@@ -86,47 +89,115 @@ struct State {
     /// Who waits for room for more of the response.
     writers: Vec<Waker>,
 
-    /// The client has gone, or the connection is closed.
-    gone: bool,
     /// The client has sent its last byte; it may still read.
     hung_up: bool,
-    /// A wake-up of the connection is under way.
-    woken: bool,
+}
+
+impl State {
+    fn new(has_body: bool) -> Self {
+        Self {
+            chunks: VecDeque::new(),
+            buffered: 0,
+            upload: if has_body { Upload::Open } else { Upload::Ended },
+            asked: false,
+            readers: Vec::new(),
+            uploader: None,
+            uploader_apart: false,
+            interim: Vec::new(),
+            head: None,
+            body: SmallVec::new(),
+            body_len: 0,
+            takes: 0,
+            progress: Progress::Open,
+            writers: Vec::new(),
+            hung_up: false,
+        }
+    }
 }
 
 /// One request's shared state.
 #[derive(Debug)]
 pub struct Link {
     state: Mutex<State>,
+    /// The client has gone, or the connection is closed. Changed with the state locked.
+    gone: AtomicBool,
+    /// The handler has changed something since the connection looked, and has woken it. Set with
+    /// the state locked.
+    news: AtomicBool,
+    conn: Arc<ConnInfo>,
     connection: LinkWaker,
+}
+
+/// A connection's hold on the link of its request in hand. The link serves for the next request
+/// too, if the handler has let go of it by then; dropped, it is closed.
+#[derive(Debug)]
+pub(crate) struct OwnLink(Arc<Link>);
+
+impl OwnLink {
+    /// The link of a connection without a request.
+    pub(crate) fn new(conn: Arc<ConnInfo>, connection: LinkWaker) -> Self {
+        Self(Link::new(conn, connection, false))
+    }
+
+    /// Begins a request. `has_body`: whether request bytes may follow.
+    pub(crate) fn renew(&mut self, has_body: bool) {
+        match Arc::get_mut(&mut self.0) {
+            Some(link) => {
+                *link.state.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner) =
+                    State::new(has_body);
+                *link.gone.get_mut() = false;
+                *link.news.get_mut() = false;
+            }
+            None => {
+                self.0.close();
+                self.0 = Link::new(self.0.conn.clone(), self.0.connection.clone(), has_body);
+            }
+        }
+    }
+
+    /// The exchange is over: whoever still waits on it is told.
+    pub(crate) fn finish(&self) {
+        if Arc::strong_count(&self.0) > 1 {
+            self.0.close();
+        }
+    }
+
+    /// A hold for the handler's side.
+    pub(crate) fn share(&self) -> Arc<Link> {
+        self.0.clone()
+    }
+}
+
+impl Deref for OwnLink {
+    type Target = Link;
+
+    fn deref(&self) -> &Link {
+        &self.0
+    }
+}
+
+impl Drop for OwnLink {
+    fn drop(&mut self) {
+        self.finish();
+    }
 }
 
 /// The connection's side.
 impl Link {
     /// A link of a request just begun. `has_body`: whether request bytes may follow.
-    pub fn new(connection: LinkWaker, has_body: bool) -> Arc<Self> {
+    pub fn new(conn: Arc<ConnInfo>, connection: LinkWaker, has_body: bool) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
-                chunks: VecDeque::new(),
-                buffered: 0,
-                upload: if has_body { Upload::Open } else { Upload::Ended },
-                asked: false,
-                readers: Vec::new(),
-                uploader: None,
-                uploader_apart: false,
-                interim: Vec::new(),
-                head: None,
-                body: SmallVec::new(),
-                body_len: 0,
-                takes: 0,
-                progress: Progress::Open,
-                writers: Vec::new(),
-                gone: false,
-                hung_up: false,
-                woken: false,
-            }),
+            state: Mutex::new(State::new(has_body)),
+            gone: AtomicBool::new(false),
+            news: AtomicBool::new(false),
+            conn,
             connection,
         })
+    }
+
+    /// The connection that the request came on.
+    pub fn conn(&self) -> &Arc<ConnInfo> {
+        &self.conn
     }
 
     /// Whether more request bytes should be read from the client now.
@@ -140,7 +211,7 @@ impl Link {
     pub fn poll_upload_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
         state.uploader_apart = true;
-        if state.gone || state.buffered < UPLOAD_WINDOW {
+        if self.gone() || state.buffered < UPLOAD_WINDOW {
             return Poll::Ready(());
         }
         register(&mut state.uploader, cx);
@@ -159,7 +230,7 @@ impl Link {
         }
         let readers = {
             let mut state = lock(&self.state);
-            if state.gone {
+            if self.gone() {
                 return;
             }
             state.buffered += data.len() + ENTRY;
@@ -176,7 +247,7 @@ impl Link {
             if state.upload == Upload::Open {
                 state.upload = error.map_or(Upload::Ended, Upload::Failed);
                 if error.is_some() && state.uploader_apart {
-                    self.wake_connection(&mut state);
+                    self.wake_connection();
                 }
             }
             std::mem::take(&mut state.readers)
@@ -192,21 +263,28 @@ impl Link {
         }
     }
 
-    /// The connection looks at this request: changes after this wake it anew.
-    pub fn polled(&self) {
-        lock(&self.state).woken = false;
+    /// Whether the handler has changed something since the last call. Changes after this wake the
+    /// connection anew.
+    pub fn take_news(&self) -> bool {
+        // Relaxed: whoever is told goes on to lock the state, which orders all else; who is not
+        // told is woken.
+        let news = self.news.load(Relaxed);
+        if news {
+            self.news.store(false, Relaxed);
+        }
+        news
     }
 
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
-        lock(&self.state).gone
+        self.gone()
     }
 
     /// What waits to be taken by the connection, and how often it has taken something; `None`
     /// when nothing more will be.
     pub fn untaken(&self) -> Option<(usize, u64)> {
         let state = lock(&self.state);
-        let more = !state.gone && (state.progress == Progress::Open || state.body_len > 0);
+        let more = !self.gone() && (state.progress == Progress::Open || state.body_len > 0);
         more.then_some((state.body_len, state.takes))
     }
 
@@ -214,8 +292,8 @@ impl Link {
     /// that there is room again.
     pub fn take_outgoing(&self) -> Outgoing {
         let (out, writers) = {
+            self.news.store(false, Relaxed);
             let mut state = lock(&self.state);
-            state.woken = false;
             state.takes += 1;
             let out = Outgoing {
                 interim: std::mem::take(&mut state.interim),
@@ -244,10 +322,9 @@ impl Link {
     pub fn close(&self) {
         let (readers, writers, uploader) = {
             let mut state = lock(&self.state);
-            if state.gone {
+            if self.gone.swap(true, Relaxed) {
                 return;
             }
-            state.gone = true;
             if state.upload == Upload::Open {
                 state.upload = Upload::Failed(BodyError::Disconnected);
             }
@@ -265,9 +342,9 @@ impl Link {
 
 /// The handler's side.
 impl Link {
-    fn wake_connection(&self, state: &mut State) {
-        if !state.woken {
-            state.woken = true;
+    /// To be called with the state locked.
+    fn wake_connection(&self) {
+        if !self.news.swap(true, Relaxed) {
             self.connection.queue.push(self.connection.task.clone());
         }
     }
@@ -280,7 +357,7 @@ impl Link {
             if was_full && state.buffered < UPLOAD_WINDOW {
                 match state.uploader.take() {
                     Some(uploader) => self.connection.queue.push(uploader),
-                    None => self.wake_connection(&mut state),
+                    None => self.wake_connection(),
                 }
             }
             return Poll::Ready(BodyEvent::Data(data));
@@ -291,7 +368,7 @@ impl Link {
             Upload::Open => {
                 if !state.asked {
                     state.asked = true;
-                    self.wake_connection(&mut state);
+                    self.wake_connection();
                 }
                 register_waiter(&mut state.readers, cx);
                 Poll::Pending
@@ -312,7 +389,7 @@ impl Link {
 
     pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
-        if state.gone || state.hung_up {
+        if self.gone() || state.hung_up {
             return Poll::Ready(());
         }
         register_waiter(&mut state.readers, cx);
@@ -320,14 +397,14 @@ impl Link {
     }
 
     pub(super) fn gone(&self) -> bool {
-        lock(&self.state).gone
+        self.gone.load(Relaxed)
     }
 
     /// Ready when a piece of the body may be given without going over the window, or when the
     /// client has gone.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
-        if state.gone || state.body_len < DOWNLOAD_WINDOW {
+        if self.gone() || state.body_len < DOWNLOAD_WINDOW {
             return Poll::Ready(());
         }
         register_waiter(&mut state.writers, cx);
@@ -336,16 +413,16 @@ impl Link {
 
     pub(super) fn push_interim(&self, head: ResponseHead) {
         let mut state = lock(&self.state);
-        if !state.gone {
+        if !self.gone() {
             state.interim.push(head);
-            self.wake_connection(&mut state);
+            self.wake_connection();
         }
     }
 
     /// Gives parts of the response in one step. Returns whether the client is still there.
     pub(super) fn give(&self, head: Option<ResponseHead>, data: Bytes, progress: Progress) -> bool {
         let mut state = lock(&self.state);
-        if state.gone {
+        if self.gone() {
             state.progress = progress;
             return false;
         }
@@ -357,7 +434,7 @@ impl Link {
             state.body.push(data);
         }
         state.progress = progress;
-        self.wake_connection(&mut state);
+        self.wake_connection();
         true
     }
 }

@@ -13,10 +13,11 @@ mod response;
 mod writer;
 
 pub use body::{BodyError, BodyEvent};
-pub use dispatch::{ConnInfo, Dispatch, Peer};
+pub use dispatch::{ConnInfo, Dispatch, Kept, Peer};
 pub use fields::{FieldError, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};
 pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
+pub(crate) use link::OwnLink;
 pub use link::{Link, LinkWaker, Outgoing, Progress};
 pub use response::{ResponseHead, bodiless, reason_phrase};
 pub(crate) use writer::exchange;

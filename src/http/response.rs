@@ -16,9 +16,6 @@ pub struct ResponseHead {
     close: bool,
 }
 
-/// A name of at most this length is compared with the special ones.
-const LONGEST_SPECIAL: usize = 17;
-
 impl ResponseHead {
     /// A head without fields. `status` is 100 to 999; anything else becomes 500.
     pub fn new(status: u16) -> Self {
@@ -64,7 +61,7 @@ impl ResponseHead {
         if !is_field_value(value) {
             return Err(FieldError::Value(String::from_utf8_lossy(name).into_owned()));
         }
-        if name.len() <= LONGEST_SPECIAL && !self.push_special(name, value)? {
+        if !self.push_special(name, value)? {
             return Ok(false);
         }
         self.push_raw(name, value);
@@ -81,12 +78,9 @@ impl ResponseHead {
 
     /// Returns whether the field is to be kept among the lines.
     fn push_special(&mut self, name: &[u8], value: &[u8]) -> Result<bool, FieldError> {
-        let mut lower = [0; LONGEST_SPECIAL];
-        let lower = &mut lower[..name.len()];
-        lower.copy_from_slice(name);
-        lower.make_ascii_lowercase();
-        match &*lower {
-            b"content-length" => {
+        // Length first: most fields are of no interest here.
+        match name.len() {
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
                 let value = value.trim_ascii();
                 let length = parse_content_length(value)
                     .filter(|&n| self.content_length.is_none_or(|known| known == n))
@@ -96,15 +90,15 @@ impl ResponseHead {
                 self.content_length = Some(length);
                 Ok(false)
             }
-            b"date" => {
+            4 if name.eq_ignore_ascii_case(b"date") => {
                 self.has_date = true;
                 Ok(true)
             }
-            b"connection" => {
+            10 if name.eq_ignore_ascii_case(b"connection") => {
                 self.close |= super::fields::list_has(value, b"close");
                 Ok(false)
             }
-            other => Ok(!is_hop_by_hop(other)),
+            _ => Ok(!is_hop_by_hop(name)),
         }
     }
 

@@ -17,12 +17,15 @@ use super::response::{ResponseHead, bodiless};
 pub struct Request {
     /// Method, target, version, fields.
     pub head: Box<RequestHead>,
-    /// The connection that it came on.
-    pub conn: Arc<ConnInfo>,
     link: Arc<Link>,
 }
 
 impl Request {
+    /// The connection that it came on.
+    pub fn conn(&self) -> &ConnInfo {
+        self.link.conn()
+    }
+
     /// Ready with the next part of the body. Asking for it is what sends `100 Continue`.
     /// Several may wait; all are woken, and the first to look has the bytes.
     pub fn poll_body(&self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
@@ -110,11 +113,7 @@ pub struct ResponseWriter {
 }
 
 /// Makes the two handles of a request.
-pub(crate) fn exchange(
-    head: Box<RequestHead>,
-    conn: Arc<ConnInfo>,
-    link: Arc<Link>,
-) -> (Request, ResponseWriter) {
+pub(crate) fn exchange(head: Box<RequestHead>, link: Arc<Link>) -> (Request, ResponseWriter) {
     let writer = ResponseWriter {
         link: link.clone(),
         head: None,
@@ -123,7 +122,7 @@ pub(crate) fn exchange(
         remaining: None,
         stage: Stage::Fresh,
     };
-    (Request { head, conn, link }, writer)
+    (Request { head, link }, writer)
 }
 
 impl ResponseWriter {

@@ -71,7 +71,7 @@ impl NativeRequest {
     /// The client's address and port: `'127.0.0.1:52814'`; empty on a Unix socket.
     #[getter]
     fn remote_addr(&self) -> String {
-        let conn = &self.request.conn;
+        let conn = self.request.conn();
         match (&*conn.peer_host, conn.peer_port) {
             ("", _) => String::new(),
             (host, port) if host.contains(':') => format!("[{host}]:{port}"),

@@ -149,7 +149,8 @@ async fn respond(
 ) -> Result<Response, io::Error> {
     let (parts, body) = request.into_parts();
     let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-    let link = Link::new(LinkWaker { task, queue: cx.wake.clone() }, !body.is_end_stream());
+    let link =
+        Link::new(info.clone(), LinkWaker { task, queue: cx.wake.clone() }, !body.is_end_stream());
     let head =
         match head_of(&parts, body.size_hint().exact().filter(|_| !body.is_end_stream()), &cx) {
             Ok(head) => head,
@@ -162,7 +163,7 @@ async fn respond(
     if !body.is_end_stream() {
         tokio::spawn(upload(body, link.clone(), cx.clone()));
     }
-    let (request, writer) = exchange::exchange(head, info, link.clone());
+    let (request, writer) = exchange::exchange(head, link.clone());
     cx.dispatch.dispatch(request, writer);
 
     let taken = poll_fn(|_| {

@@ -81,11 +81,20 @@ impl Drop for Registered {
     }
 }
 
+/// A connection's copy of the `Date` field, so that a response takes no lock for it.
+#[derive(Debug, Default)]
+pub(crate) struct Date {
+    second: u32,
+    text: [u8; 29],
+}
+
 /// All open connections of a server, its coarse clock and its drain flag.
 #[derive(Debug)]
 pub(crate) struct Registry {
     now: AtomicU32,
-    date: Mutex<(u64, [u8; 29])>,
+    /// The second that `date` shows; changed after it.
+    second: AtomicU32,
+    date: Mutex<[u8; 29]>,
     watches: Mutex<Vec<Arc<Watch>>>,
     draining: AtomicBool,
     /// Told when a connection ends and when a drain begins.
@@ -96,7 +105,8 @@ impl Registry {
     pub(crate) fn new() -> Arc<Self> {
         let registry = Arc::new(Self {
             now: AtomicU32::new(1),
-            date: Mutex::new((0, [b' '; 29])),
+            second: AtomicU32::new(0),
+            date: Mutex::new([b' '; 29]),
             watches: Mutex::new(Vec::new()),
             draining: AtomicBool::new(false),
             changed: Notify::new(),
@@ -165,17 +175,25 @@ impl Registry {
 
     /// The `Date` of now, up to a tick old (RFC 9110 section 6.6.1).
     pub(crate) fn date(&self) -> [u8; 29] {
-        lock(&self.date).1
+        *lock(&self.date)
+    }
+
+    /// The same, from the copy if that is up to date.
+    pub(crate) fn date_of<'a>(&self, copy: &'a mut Date) -> &'a [u8; 29] {
+        let second = self.second.load(Relaxed);
+        if copy.second != second {
+            *copy = Date { second, text: self.date() };
+        }
+        &copy.text
     }
 
     fn tick(&self) {
         let now = SystemTime::now();
-        let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let mut date = lock(&self.date);
-        if date.0 != seconds {
-            let text = httpdate::fmt_http_date(now);
-            date.0 = seconds;
-            date.1.copy_from_slice(text.as_bytes());
+        let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(1, |d| d.as_secs());
+        let second = seconds as u32;
+        if self.second.load(Relaxed) != second {
+            lock(&self.date).copy_from_slice(httpdate::fmt_http_date(now).as_bytes());
+            self.second.store(second, Relaxed);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The iterable that an application returns: sent piece by piece, closed once.
 
-use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use pyo3::exceptions::{PyAssertionError, PyConnectionResetError, PyTypeError};
@@ -8,34 +8,32 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
-use super::Response;
+use super::exchange::Exchange;
 use crate::bridge::convert::{bytes_of, type_name};
 use crate::bridge::{app, log_sink};
-use crate::http::{Request, WriteError};
-use crate::wake::lock;
+use crate::http::WriteError;
 
 /// Sends what the application returned, and calls its `close` whatever happens.
 pub(super) fn send(
     py: Python<'_>,
-    request: &Arc<Request>,
-    response: &Arc<Response>,
+    exchange: &Exchange,
     iterable: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let sent = if let Ok(list) = iterable.cast_exact::<PyList>() {
-        return send_known(response, request, list.iter());
+        return send_known(exchange, list.iter());
     } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
-        return send_known(response, request, tuple.iter());
+        return send_known(exchange, tuple.iter());
     } else {
-        send_each(py, request, response, iterable)
+        send_each(py, exchange, iterable)
     };
     if let Err(error) = &sent {
-        app::fail(py, &app::describe(&request.head), error, |f| f(&mut lock(&response.writer)));
+        exchange.fail(py, error);
     }
-    close(py, request, iterable);
+    close(py, exchange, iterable);
     Ok(())
 }
 
-fn close(py: Python<'_>, request: &Request, iterable: &Bound<'_, PyAny>) {
+fn close(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) {
     let closed = match iterable.getattr_opt(intern!(py, "close")) {
         Ok(Some(close)) => close.call0().map(drop),
         Ok(None) => Ok(()),
@@ -44,7 +42,7 @@ fn close(py: Python<'_>, request: &Request, iterable: &Bound<'_, PyAny>) {
     if let Err(error) = closed {
         log_sink::app_error(
             py,
-            &format!("Exception in close() of {}", app::describe(&request.head)),
+            &format!("Exception in close() of {}", exchange.describe()),
             &error,
         );
     }
@@ -52,35 +50,36 @@ fn close(py: Python<'_>, request: &Request, iterable: &Bound<'_, PyAny>) {
 
 /// A list or tuple: all of it is there, so its length is known.
 fn send_known<'py>(
-    response: &Response,
-    request: &Request,
+    exchange: &Exchange,
     items: impl Iterator<Item = Bound<'py, PyAny>>,
 ) -> PyResult<()> {
     let mut pieces: smallvec::SmallVec<[Bytes; 2]> = smallvec::SmallVec::new();
     for item in items {
         pieces.push(piece(&item)?);
     }
-    let mut writer = lock(&response.writer);
-    if !writer.started() {
+    let ended = exchange.write(|writer| {
+        if writer.started() {
+            writer.declare_length(pieces.iter().map(|piece| piece.len() as u64).sum());
+        }
+        let last = pieces.pop().unwrap_or_default();
+        for piece in pieces {
+            writer.write(piece)?;
+        }
+        writer.finish(last)
+    });
+    concluded(exchange, ended)
+}
+
+/// A client that has gone is nobody's error; a body shorter than declared is logged.
+fn concluded(exchange: &Exchange, ended: Result<(), WriteError>) -> PyResult<()> {
+    if ended == Err(WriteError::NotStarted) {
         return Err(not_started());
     }
-    writer.declare_length(pieces.iter().map(|piece| piece.len() as u64).sum());
-    let last = pieces.pop().unwrap_or_default();
-    for piece in pieces {
-        if writer.write(piece).is_err() {
-            return Ok(());
-        }
-    }
-    app::note_end(|| app::describe(&request.head), writer.finish(last));
+    app::note_end(|| exchange.describe(), ended);
     Ok(())
 }
 
-fn send_each(
-    py: Python<'_>,
-    request: &Request,
-    response: &Arc<Response>,
-    iterable: &Bound<'_, PyAny>,
-) -> PyResult<()> {
+fn send_each(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
     // `len() == 1` allows the length to be declared (PEP 3333, "Handling the Content-Length Header").
     let single = iterable.len().is_ok_and(|len| len == 1);
     let mut started = false;
@@ -88,41 +87,37 @@ fn send_each(
         let data = piece(&item?)?;
         if !started && (single || !data.is_empty()) {
             // `start_response` may be called as late as by the first piece.
-            let mut writer = lock(&response.writer);
-            if !writer.started() {
+            let begun = exchange.write(|writer| {
+                if single {
+                    writer.declare_length(data.len() as u64);
+                }
+                Ok(writer.started())
+            });
+            if begun == Ok(false) {
                 return Err(not_started());
-            }
-            if single {
-                writer.declare_length(data.len() as u64);
             }
             started = true;
         }
-        match write(py, response, data) {
+        match write(py, exchange, data) {
             Ok(()) => {}
             // The client has gone; nobody is left to tell.
             Err(WriteError::Gone) => return Ok(()),
             Err(error) => return Err(write_error(py, error)),
         }
     }
-    let mut writer = lock(&response.writer);
-    if !writer.started() {
-        return Err(not_started());
-    }
-    app::note_end(|| app::describe(&request.head), writer.finish(Bytes::new()));
-    Ok(())
+    concluded(exchange, exchange.write(|writer| writer.finish(Bytes::new())))
 }
 
 /// Gives a piece to the client and waits until there is room for another.
-pub(super) fn write(
-    py: Python<'_>,
-    response: &Arc<Response>,
-    data: Bytes,
-) -> Result<(), WriteError> {
+pub(super) fn write(py: Python<'_>, exchange: &Exchange, data: Bytes) -> Result<(), WriteError> {
     if data.is_empty() {
         return Ok(());
     }
-    lock(&response.writer).write(data)?;
-    response.baton.wait(py, |cx| lock(&response.writer).poll_room(cx));
+    exchange.write(|writer| writer.write(data))?;
+    exchange.baton().wait(py, |cx| match &exchange.state().writer {
+        Some(writer) => writer.poll_room(cx),
+        None => Poll::Ready(()),
+    });
     Ok(())
 }
 

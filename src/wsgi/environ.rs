@@ -1,6 +1,6 @@
 //! The environ dictionary (PEP 3333, "environ Variables").
 //!
-//! Most of it is the same for every request: it is copied from a template. Names of header
+//! Most of it is the same for every request of a connection: see [`describe`]. Names of header
 //! variables, and their last values, are kept per thread, so that a usual request makes few
 //! strings.
 
@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use rustc_hash::FxHashMap;
 
-use super::input::Input;
 use crate::bridge::convert::latin1;
+use crate::bridge::last_request::{Describe, describe};
 use crate::bridge::settings::Settings;
 use crate::http::{ConnInfo, Field, Peer, Request, RequestHead};
 
@@ -57,29 +57,34 @@ impl Environ {
         Ok(Self { template: template.unbind(), root_path })
     }
 
-    /// The environ of one request.
+    /// The environ of one request, all but `wsgi.input`.
     pub(super) fn build<'py>(
         &self,
         py: Python<'py>,
         request: &Request,
-        input: Py<Input>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let head = &request.head;
-        let environ = self.of_connection(py, &request.conn)?.copy()?;
-        environ.set_item(intern!(py, "wsgi.input"), input)?;
-        environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, head))?;
-        self.set_path(py, &environ, head)?;
-        environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, head.query()))?;
-        environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol(py, head))?;
-        NAMES.with_borrow_mut(|names| set_fields(py, &environ, head, names))?;
-        Ok(environ)
+        describe(py, self, request)
     }
 
-    /// The part of environ that is the same for all requests of a connection.
+    fn path_info<'py>(&self, py: Python<'py>, path: &[u8]) -> Bound<'py, PyString> {
+        let decoded: std::borrow::Cow<'_, [u8]> = if memchr::memchr(b'%', path).is_some() {
+            percent_encoding::percent_decode(path).into()
+        } else {
+            path.into()
+        };
+        // A proxy that has not taken the prefix away leaves that to us.
+        let inner = match decoded.strip_prefix(&*self.root_path) {
+            Some(rest) if !self.root_path.is_empty() && (rest.is_empty() || rest[0] == b'/') => {
+                rest
+            }
+            _ => &decoded,
+        };
+        latin1(py, inner)
+    }
+}
+
+impl Describe for Environ {
     fn of_connection<'py>(&self, py: Python<'py>, conn: &ConnInfo) -> PyResult<Bound<'py, PyDict>> {
-        if let Some(kept) = conn.kept.get().and_then(|kept| kept.downcast_ref::<Py<PyDict>>()) {
-            return Ok(kept.bind(py).clone());
-        }
         let environ = self.template.bind(py).copy()?;
         let (name, port) = match &conn.local {
             Peer::Tcp(address) => {
@@ -95,31 +100,35 @@ impl Environ {
             environ.set_item(intern!(py, "REMOTE_PORT"), conn.peer_port.to_string())?;
         }
         environ.set_item(intern!(py, "wsgi.url_scheme"), conn.scheme)?;
-        // Another thread may have kept one meanwhile; they are the same.
-        let _ = conn.kept.set(Box::new(environ.clone().unbind()));
+        // Set for each request; here so that the dictionary need not grow then.
+        environ.set_item(intern!(py, "wsgi.input"), py.None())?;
         Ok(environ)
     }
 
-    fn set_path(
+    fn set_request_line(
         &self,
-        py: Python<'_>,
         environ: &Bound<'_, PyDict>,
         head: &RequestHead,
+        last: Option<&RequestHead>,
     ) -> PyResult<()> {
-        let path = head.path();
-        let decoded: std::borrow::Cow<'_, [u8]> = if memchr::memchr(b'%', path).is_some() {
-            percent_encoding::percent_decode(path).into()
-        } else {
-            path.into()
-        };
-        // A proxy that has not taken the prefix away leaves that to us.
-        let inner = match decoded.strip_prefix(&*self.root_path) {
-            Some(rest) if !self.root_path.is_empty() && (rest.is_empty() || rest[0] == b'/') => {
-                rest
-            }
-            _ => &decoded,
-        };
-        environ.set_item(intern!(py, "PATH_INFO"), latin1(py, inner))
+        let py = environ.py();
+        if last.is_none_or(|last| last.method() != head.method()) {
+            environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, head))?;
+        }
+        if last.is_none_or(|last| last.path() != head.path()) {
+            environ.set_item(intern!(py, "PATH_INFO"), self.path_info(py, head.path()))?;
+        }
+        if last.is_none_or(|last| last.query() != head.query()) {
+            environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, head.query()))?;
+        }
+        if last.is_none_or(|last| last.version() != head.version()) {
+            environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol(py, head))?;
+        }
+        Ok(())
+    }
+
+    fn set_fields(&self, environ: &Bound<'_, PyDict>, head: &RequestHead) -> PyResult<()> {
+        NAMES.with_borrow_mut(|names| set_fields(environ.py(), environ, head, names))
     }
 }
 

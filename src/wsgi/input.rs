@@ -2,47 +2,64 @@
 //! beyond it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::task::Poll;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
+use smallvec::SmallVec;
 
-use crate::bridge::baton::Baton;
+use super::exchange::Exchange;
 use crate::bridge::convert::body_error;
-use crate::http::{BodyEvent, Request};
-use crate::wake::lock;
+use crate::http::BodyEvent;
 
 /// What has been received and not read.
 #[derive(Default)]
-struct Buffer {
+pub(super) struct Buffer {
     chunks: VecDeque<Bytes>,
     len: usize,
     ended: bool,
+}
+
+impl Buffer {
+    /// Takes out `n` bytes, or all there are if they are fewer.
+    fn take(&mut self, n: usize) -> SmallVec<[Bytes; 4]> {
+        let mut left = n.min(self.len);
+        self.len -= left;
+        let mut taken = SmallVec::new();
+        while left > 0 {
+            let Some(mut first) = self.chunks.pop_front() else { break };
+            if first.len() > left {
+                taken.push(first.split_to(left));
+                self.chunks.push_front(first);
+                break;
+            }
+            left -= first.len();
+            taken.push(first);
+        }
+        taken
+    }
 }
 
 /// The body of one request. Reading waits for the client as long as it must; a client that goes
 /// before the end raises `ConnectionResetError`, one that stalls `TimeoutError`, a broken body
 /// `OSError`.
 #[pyclass(frozen, module = "gohttp._gohttp")]
-pub(crate) struct Input {
-    request: Arc<Request>,
-    baton: Arc<Baton>,
-    buffer: Mutex<Buffer>,
-}
+pub(crate) struct Input(pub(super) Arc<Exchange>);
 
 impl Input {
-    pub(super) fn new(request: Arc<Request>, baton: Arc<Baton>) -> Self {
-        Self { request, baton, buffer: Mutex::default() }
-    }
-
     /// Receives one more piece. Returns whether there was one.
     fn receive(&self, py: Python<'_>) -> PyResult<bool> {
-        if lock(&self.buffer).ended {
+        if self.0.state().received.ended {
             return Ok(false);
         }
-        let event = self.baton.wait(py, |cx| self.request.poll_body(cx));
-        let mut buffer = lock(&self.buffer);
+        let event = self.0.baton().wait(py, |cx| match &self.0.state().request {
+            Some(request) => request.poll_body(cx),
+            None => Poll::Ready(BodyEvent::End),
+        });
+        let mut state = self.0.state();
+        let buffer = &mut state.received;
         match event {
             BodyEvent::Data(data) => {
                 buffer.len += data.len();
@@ -53,25 +70,22 @@ impl Input {
                 buffer.ended = true;
                 Ok(false)
             }
-            BodyEvent::Failed(error) => Err(body_error(py, error)),
+            BodyEvent::Failed(error) => {
+                drop(state);
+                Err(body_error(py, error))
+            }
         }
     }
 
     /// Takes `n` bytes, or all there are if they are fewer.
     fn take<'py>(&self, py: Python<'py>, n: usize) -> PyResult<Bound<'py, PyBytes>> {
-        let mut buffer = lock(&self.buffer);
-        let n = n.min(buffer.len);
-        buffer.len -= n;
-        PyBytes::new_with(py, n, |mut out| {
-            while !out.is_empty() {
-                let Some(first) = buffer.chunks.front_mut() else { break };
-                let part = first.len().min(out.len());
-                let (head, tail) = out.split_at_mut(part);
-                head.copy_from_slice(&first[..part]);
-                first.advance(part);
-                if first.is_empty() {
-                    buffer.chunks.pop_front();
-                }
+        // Python is asked for memory with nothing locked.
+        let taken = self.0.state().received.take(n);
+        let len = taken.iter().map(Bytes::len).sum();
+        PyBytes::new_with(py, len, |mut out| {
+            for piece in &taken {
+                let (head, tail) = out.split_at_mut(piece.len());
+                head.copy_from_slice(piece);
                 out = tail;
             }
             Ok(())
@@ -80,9 +94,9 @@ impl Input {
 
     /// Where the first line feed is, looking from byte `from` on.
     fn find_line_feed(&self, from: usize) -> Option<usize> {
-        let buffer = lock(&self.buffer);
+        let state = self.0.state();
         let mut start = 0;
-        for chunk in &buffer.chunks {
+        for chunk in &state.received.chunks {
             let skip = from.saturating_sub(start).min(chunk.len());
             if let Some(at) = memchr::memchr(b'\n', &chunk[skip..]) {
                 return Some(start + skip + at);
@@ -95,7 +109,7 @@ impl Input {
     fn line<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Bound<'py, PyBytes>> {
         let mut looked = 0;
         loop {
-            let len = lock(&self.buffer).len;
+            let len = self.0.state().received.len;
             if let Some(at) = self.find_line_feed(looked) {
                 return self.take(py, (at + 1).min(limit));
             }
@@ -118,7 +132,7 @@ impl Input {
     #[pyo3(signature = (size=None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
         let limit = limit_of(size);
-        while lock(&self.buffer).len < limit && self.receive(py)? {}
+        while self.0.state().received.len < limit && self.receive(py)? {}
         self.take(py, limit)
     }
 

@@ -2,30 +2,24 @@
 
 mod body;
 mod environ;
+mod exchange;
 mod file_wrapper;
 mod input;
 mod start_response;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::bridge::app;
 use crate::bridge::baton::{Baton, SyncHandler};
+use crate::bridge::log_sink::app_error;
 use crate::bridge::serve::serve_sync;
 use crate::bridge::settings::Settings;
 use crate::http::{Request, ResponseWriter};
-use crate::wake::lock;
 use environ::Environ;
+use exchange::Handles;
 pub(crate) use file_wrapper::FileWrapper;
-use input::Input;
-use start_response::StartResponse;
-
-/// The response of one request, shared by `start_response`, `write` and the server's own loop.
-pub(crate) struct Response {
-    pub(crate) writer: Mutex<ResponseWriter>,
-    pub(crate) baton: Arc<Baton>,
-}
 
 /// Runs a WSGI application.
 pub(crate) struct WsgiHandler {
@@ -41,35 +35,25 @@ impl WsgiHandler {
     pub(crate) fn new(py: Python<'_>, app: Py<PyAny>, settings: &Settings) -> PyResult<Self> {
         Ok(Self { app, environ: Environ::new(py, settings)? })
     }
-
-    fn run(
-        &self,
-        py: Python<'_>,
-        request: &Arc<Request>,
-        response: &Arc<Response>,
-    ) -> PyResult<()> {
-        let input = Py::new(py, Input::new(request.clone(), response.baton.clone()))?;
-        let environ = self.environ.build(py, request, input)?;
-        let start_response = Py::new(py, StartResponse::new(response.clone()))?;
-        let iterable = self.app.bind(py).call1((environ, start_response))?;
-        body::send(py, request, response, &iterable)
-    }
 }
 
 impl SyncHandler for WsgiHandler {
     fn handle(&self, py: Python<'_>, baton: &Arc<Baton>, request: Request, writer: ResponseWriter) {
-        let request = Arc::new(request);
-        let response = Arc::new(Response { writer: Mutex::new(writer), baton: baton.clone() });
-        if let Err(error) = self.run(py, &request, &response) {
-            app::fail(py, &app::describe(&request.head), &error, |f| {
-                f(&mut lock(&response.writer))
-            });
+        let environ = self.environ.build(py, &request);
+        let begun = Handles::begin(py, baton, request, writer);
+        let handles = match begun {
+            Ok(handles) => handles,
+            Err(error) => return app_error(py, "Exception before the application", &error),
+        };
+        let ran = environ.and_then(|environ| {
+            environ.set_item(intern!(py, "wsgi.input"), &handles.input)?;
+            let iterable = self.app.bind(py).call1((environ, &handles.start_response))?;
+            body::send(py, &handles.exchange, &iterable)
+        });
+        if let Err(error) = ran {
+            handles.exchange.fail(py, &error);
         }
-        // An application that keeps `start_response` must not keep the client waiting.
-        let mut writer = lock(&response.writer);
-        if !writer.ended() {
-            writer.fail(500);
-        }
+        handles.finish(py);
     }
 }
 

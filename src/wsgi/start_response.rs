@@ -6,51 +6,46 @@ use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use super::{Response, body};
+use super::body;
+use super::exchange::Exchange;
 use crate::bridge::convert::{bytes_of, from_latin1, type_name};
-use crate::http::{FieldError, ResponseHead};
-use crate::wake::lock;
+use crate::http::{FieldError, ResponseHead, WriteError};
 
-/// The callable that an application begins its response with.
+/// Its method is the callable that an application begins its response with.
 #[pyclass(frozen, module = "gohttp._gohttp")]
 pub(crate) struct StartResponse {
-    response: Arc<Response>,
-}
-
-impl StartResponse {
-    pub(super) fn new(response: Arc<Response>) -> Self {
-        Self { response }
-    }
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) write: Py<Write>,
 }
 
 #[pymethods]
 impl StartResponse {
     #[pyo3(signature = (status, headers, exc_info=None, /))]
-    fn __call__(
+    fn start_response(
         &self,
+        py: Python<'_>,
         status: &Bound<'_, PyString>,
         headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyTuple>>,
-    ) -> PyResult<Write> {
-        let (started, committed) = {
-            let writer = lock(&self.response.writer);
-            (writer.started(), writer.committed())
-        };
-        if let Some(exc_info) = exc_info {
-            if committed {
-                // Too late for another head: the error goes on to the server.
-                return Err(PyErr::from_value(exc_info.get_item(1)?));
-            }
-        } else if started {
-            return Err(PyAssertionError::new_err(
-                "start_response was called a second time without exc_info",
-            ));
-        }
+    ) -> PyResult<Py<Write>> {
         let head = head_of(status.to_str()?, headers)?;
-        lock(&self.response.writer)
-            .start(head)
-            .map_err(|error| PyAssertionError::new_err(error.to_string()))?;
-        Ok(Write { response: self.response.clone() })
+        let begun = self.exchange.write(|writer| {
+            if exc_info.is_none() && writer.started() {
+                return Ok(false);
+            }
+            writer.start(head).map(|()| true)
+        });
+        match (begun, exc_info) {
+            (Ok(true), _) => Ok(self.write.clone_ref(py)),
+            (Ok(false), _) => Err(PyAssertionError::new_err(
+                "start_response was called a second time without exc_info",
+            )),
+            // Too late for another head: the error goes on to the server.
+            (Err(WriteError::Started), Some(exc_info)) => {
+                Err(PyErr::from_value(exc_info.get_item(1)?))
+            }
+            (Err(error), _) => Err(PyAssertionError::new_err(error.to_string())),
+        }
     }
 }
 
@@ -107,15 +102,12 @@ fn value_error(error: FieldError) -> PyErr {
 
 /// The `write` that `start_response` returns, for applications that do not return an iterable.
 #[pyclass(frozen, module = "gohttp._gohttp")]
-pub(crate) struct Write {
-    response: Arc<Response>,
-}
+pub(crate) struct Write(pub(super) Arc<Exchange>);
 
 #[pymethods]
 impl Write {
     #[pyo3(signature = (data, /))]
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
-        body::write(py, &self.response, bytes_of(data))
-            .map_err(|error| body::write_error(py, error))
+        body::write(py, &self.0, bytes_of(data)).map_err(|error| body::write_error(py, error))
     }
 }

@@ -320,7 +320,7 @@ impl Dispatch for BatonDispatch {
                 baton.call_helper(schedule);
             }
         }
-        baton.driver.wake_queue().nudge();
+        baton.driver.wake_queue().nudge_from_inside();
     }
 
     fn prebuffer(&self) -> usize {

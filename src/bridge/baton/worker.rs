@@ -46,7 +46,9 @@ impl Baton {
             parked = matches!(next, Next::Park);
             match next {
                 Next::Drive => self.drive(me),
-                Next::Run(job) => Python::attach(|py| self.run_job(py, *job, false)),
+                Next::Run(job) => Python::attach(|py| {
+                    self.run_job(py, *job, false, Instant::now());
+                }),
                 Next::Park => std::thread::park(),
                 Next::Stop => break,
             }
@@ -137,8 +139,9 @@ impl Baton {
         }
         self.announce_attaching(me);
         Python::attach(|py| {
+            let mut now = Instant::now();
             while let Some(job) = self.next_as_holder(me) {
-                self.run_job(py, job, true);
+                now = self.run_job(py, job, true, now);
             }
         });
     }
@@ -178,18 +181,27 @@ impl Baton {
         job
     }
 
-    /// Runs one handler. A panic in it ends the request with a 500, not the thread.
-    fn run_job(self: &Arc<Self>, py: Python<'_>, job: Job, driving: bool) {
-        let began = Instant::now();
+    /// Runs one handler, from `began` on; returns when it ended. A panic in it ends the request
+    /// with a 500, not the thread.
+    fn run_job(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        job: Job,
+        driving: bool,
+        began: Instant,
+    ) -> Instant {
         let Job { request, mut writer, kind } = job;
         if request.is_gone() {
             // Nobody waits for the answer any more.
-            return writer.abort();
+            writer.abort();
+            return began;
         }
         let run = AssertUnwindSafe(|| self.handler.handle(py, self, request, writer));
         if catch_unwind(run).is_err() {
             log::error!(target: "gohttp.server", "a handler panicked; the request was answered with 500");
         }
-        self.costs.note(kind, began.elapsed(), driving);
+        let ended = Instant::now();
+        self.costs.note(kind, ended - began, driving);
+        ended
     }
 }

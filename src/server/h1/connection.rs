@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -13,10 +13,10 @@ use tokio::io::AsyncReadExt;
 use super::encode::{Answering, encode_head};
 use super::parse::{self, Parsed, Reject};
 use super::write_buf::WriteBuf;
-use crate::http::{ConnInfo, ResponseHead, Version, reason_phrase};
+use crate::http::{ConnInfo, LinkWaker, OwnLink, ResponseHead, Version, reason_phrase};
 use crate::server::context::Context;
 use crate::server::listener::Transport;
-use crate::server::timeouts::Registered;
+use crate::server::timeouts::{Date, Registered};
 
 /// Room made for a read; a usual request fits several times.
 const READ_ROOM: usize = 4 * 1024;
@@ -69,7 +69,8 @@ pub(crate) struct Connection<I> {
     pub(crate) cx: Arc<Context>,
     pub(crate) info: Arc<ConnInfo>,
     pub(crate) watch: Registered,
-    pub(crate) task: Waker,
+    pub(crate) link: OwnLink,
+    pub(crate) date: Date,
     /// The client has sent its last byte.
     pub(crate) read_closed: bool,
 }
@@ -83,6 +84,7 @@ pub(crate) async fn serve<I: Transport>(
 ) -> Ended<I> {
     let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     watch.0.set_task(&task);
+    let link = OwnLink::new(info.clone(), LinkWaker { task, queue: cx.wake.clone() });
     let mut connection = Connection {
         io,
         read: BytesMut::new(),
@@ -90,7 +92,8 @@ pub(crate) async fn serve<I: Transport>(
         cx,
         info,
         watch,
-        task,
+        link,
+        date: Date::default(),
         read_closed: false,
     };
     let mut first = true;
@@ -232,9 +235,9 @@ impl<I: Transport> Connection<I> {
         let body = format!("{status} {}\n", reason_phrase(status));
         let answering =
             Answering { version: Version::Http11, head_request: false, keep_alive: false };
-        let date = self.cx.registry.date();
+        let date = self.cx.registry.date_of(&mut self.date);
         self.write.append(|out| {
-            encode_head(out, &ResponseHead::text(status, body.len()), answering, &date);
+            encode_head(out, &ResponseHead::text(status, body.len()), answering, date);
             out.extend_from_slice(body.as_bytes());
         });
     }

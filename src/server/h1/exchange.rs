@@ -1,14 +1,13 @@
 //! One request and its response on an HTTP/1 connection: both directions at once.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use super::connection::{After, Connection};
 use super::encode::{Answering, BodyFraming, encode_chunk_size, encode_head, encode_interim};
 use super::parse::Parsed;
 use super::upload::Upload;
-use crate::http::{self, BodyError, Link, LinkWaker, Outgoing, Progress, ResponseHead};
+use crate::http::{self, BodyError, Outgoing, Progress, ResponseHead};
 use crate::server::access_log::AccessEntry;
 use crate::server::listener::Transport;
 use bytes::{Buf, Bytes};
@@ -30,13 +29,14 @@ enum Waiting {
     Client,
 }
 
-/// The exchange in hand.
+/// The exchange in hand; its link is the connection's.
 struct Exchange {
-    link: Arc<Link>,
     upload: Upload,
     answering: Answering,
     /// The client waits for `100 Continue` before it sends the body.
     expects: bool,
+    /// The handler has given something that has not been taken.
+    news: bool,
     /// How the response's body is framed, once its head has been encoded.
     framing: Option<BodyFraming>,
     done: bool,
@@ -49,21 +49,13 @@ struct Exchange {
     access: Option<AccessEntry>,
 }
 
-impl Drop for Exchange {
-    /// However the exchange ended: who still waits on it is told.
-    fn drop(&mut self) {
-        self.link.close();
-    }
-}
-
 impl<I: Transport> Connection<I> {
     /// Has a request answered.
     pub(crate) async fn exchange(&mut self, parsed: Parsed) -> After {
         self.watch.0.disarm();
         self.read.advance(parsed.consumed);
         let upload = Upload::new(parsed.framing, self.cx.config.max_body_size);
-        let waker = LinkWaker { task: self.task.clone(), queue: self.cx.wake.clone() };
-        let link = Link::new(waker, !upload.ended());
+        self.link.renew(!upload.ended());
         let mut exchange = Exchange {
             upload,
             answering: Answering {
@@ -72,6 +64,7 @@ impl<I: Transport> Connection<I> {
                 keep_alive: parsed.keep_alive,
             },
             expects: parsed.expect_continue && self.read.is_empty(),
+            news: false,
             framing: None,
             done: false,
             discarding: false,
@@ -80,15 +73,14 @@ impl<I: Transport> Connection<I> {
             status: 0,
             sent: 0,
             access: self.cx.access_log.map(|log| log.begin(&self.info, &parsed.head)),
-            link,
         };
         if let Err(after) = self.prebuffer(&mut exchange).await {
             return after;
         }
-        let (request, writer) =
-            http::exchange(parsed.head, self.info.clone(), exchange.link.clone());
+        let (request, writer) = http::exchange(parsed.head, self.link.share());
         self.cx.dispatch.dispatch(request, writer);
         let after = poll_fn(|cx| self.poll_exchange(&mut exchange, cx)).await;
+        self.link.finish();
         if let Some(access) = exchange.access.take() {
             access.end(exchange.status, exchange.sent, after != After::Abort);
         }
@@ -108,7 +100,7 @@ impl<I: Transport> Connection<I> {
         self.watch.0.arm(self.cx.config.body_timeout);
         loop {
             // A body of known length cannot be malformed, and its size has been checked.
-            let _ = exchange.upload.take(&mut self.read, Some(&exchange.link));
+            let _ = exchange.upload.take(&mut self.read, Some(&self.link));
             if exchange.upload.ended() {
                 self.watch.0.disarm();
                 return Ok(());
@@ -142,16 +134,17 @@ impl<I: Transport> Connection<I> {
     fn poll_exchange(&mut self, exchange: &mut Exchange, cx: &mut TaskContext<'_>) -> Poll<After> {
         let mut progress = 0;
         loop {
-            exchange.link.polled();
-            if !exchange.done && self.write.len() < WRITE_WINDOW {
-                let out = exchange.link.take_outgoing();
+            exchange.news |= self.link.take_news();
+            if exchange.news && !exchange.done && self.write.len() < WRITE_WINDOW {
+                exchange.news = false;
+                let out = self.link.take_outgoing();
                 if self.encode(exchange, out) == Progress::Aborted {
                     return self.abort(exchange, cx);
                 }
                 if exchange.expects
                     && !exchange.done
                     && exchange.framing.is_none()
-                    && exchange.link.asked_for_upload()
+                    && self.link.asked_for_upload()
                 {
                     exchange.expects = false;
                     self.write.append(|out| encode_interim(out, &ResponseHead::new(100)));
@@ -187,7 +180,7 @@ impl<I: Transport> Connection<I> {
         let waiting = if !flushed {
             Waiting::Client
         } else if !exchange.upload.ended()
-            && (exchange.discarding || exchange.link.wants_upload())
+            && (exchange.discarding || self.link.wants_upload())
             && !exchange.expects
         {
             Waiting::Upload
@@ -231,16 +224,16 @@ impl<I: Transport> Connection<I> {
                     Poll::Ready(Ok(n)) if n > 0 => return Ok(true),
                     // The client may only have finished sending: it is told to who asks, and the
                     // response is still written.
-                    Poll::Ready(Ok(_)) => exchange.link.hang_up(),
+                    Poll::Ready(Ok(_)) => self.link.hang_up(),
                     Poll::Ready(Err(_)) => return Err(After::Abort),
                 }
             }
             return Ok(false);
         }
-        if !exchange.discarding && !exchange.link.wants_upload() {
+        if !exchange.discarding && !self.link.wants_upload() {
             return Ok(false);
         }
-        let link = (!exchange.discarding).then_some(&*exchange.link);
+        let link = (!exchange.discarding).then_some(&*self.link);
         let before = exchange.upload.taken();
         // A client that sends without waiting for 100 does not get one.
         exchange.expects &= self.read.is_empty();
@@ -264,8 +257,8 @@ impl<I: Transport> Connection<I> {
                 Ok(true)
             }
             Poll::Ready(_) => {
-                exchange.link.end_upload(Some(BodyError::Disconnected));
-                exchange.link.close();
+                self.link.end_upload(Some(BodyError::Disconnected));
+                self.link.close();
                 Err(After::Abort)
             }
         }
@@ -273,7 +266,7 @@ impl<I: Transport> Connection<I> {
 
     /// The body cannot be had. If the response has not begun the client is told.
     fn fail_upload(&mut self, exchange: &mut Exchange, error: BodyError) -> After {
-        exchange.link.end_upload(Some(error));
+        self.link.end_upload(Some(error));
         if exchange.framing.is_none() {
             self.reject_upload(exchange, error);
             return After::Refuse;
@@ -298,7 +291,7 @@ impl<I: Transport> Connection<I> {
         exchange.discarding = true;
         exchange.discarded_from = exchange.upload.taken();
         // Whoever still reads the body is told that it is not to be had any more.
-        exchange.link.end_upload(Some(BodyError::Disconnected));
+        self.link.end_upload(Some(BodyError::Disconnected));
         exchange.upload.missing().is_none_or(|n| n <= DISCARD_LIMIT)
     }
 
@@ -348,10 +341,10 @@ impl<I: Transport> Connection<I> {
         let keepable =
             exchange.upload.missing().is_none_or(|n| n <= DISCARD_LIMIT) && !exchange.expects;
         answering.keep_alive &= keepable && !self.cx.registry.draining();
-        let date = self.cx.registry.date();
+        let date = self.cx.registry.date_of(&mut self.date);
         let mut framing = BodyFraming::Plain;
         self.write.append(|buf| {
-            (framing, answering.keep_alive) = encode_head(buf, head, *answering, &date);
+            (framing, answering.keep_alive) = encode_head(buf, head, *answering, date);
         });
         exchange.framing = Some(framing);
         exchange.status = head.status();

@@ -3,12 +3,13 @@
 
 use std::mem::MaybeUninit;
 
-use smallvec::SmallVec;
-
 use crate::config::EngineConfig;
 use crate::http::{
     RequestHead, RequestHeadBuilder, Version, is_token, list_has, parse_content_length,
 };
+
+/// Fields for which there is room on the stack.
+const USUAL_FIELDS: usize = 100;
 
 /// A refusal: the status to answer with, and why, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +45,17 @@ pub(crate) struct Parsed {
 /// Reads a head from the front of `buf`; `None` if it is not complete yet.
 pub(crate) fn parse(buf: &[u8], config: &EngineConfig) -> Result<Option<Parsed>, Reject> {
     // Stack space for the usual number of fields; a larger setting takes the heap.
-    let mut fields: SmallVec<[MaybeUninit<httparse::Header<'_>>; 100]> = SmallVec::new();
-    fields.resize_with(config.max_headers, MaybeUninit::uninit);
+    let mut few = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
+    let mut many = Vec::new();
+    let fields = match few.get_mut(..config.max_headers) {
+        Some(fields) => fields,
+        None => {
+            many.resize_with(config.max_headers, MaybeUninit::uninit);
+            &mut many[..]
+        }
+    };
     let mut request = httparse::Request::new(&mut []);
-    let consumed = match request.parse_with_uninit_headers(buf, &mut fields) {
+    let consumed = match request.parse_with_uninit_headers(buf, fields) {
         Ok(httparse::Status::Complete(consumed)) => consumed,
         Ok(httparse::Status::Partial) => return partial(buf, config).map(|()| None),
         Err(error) => return Err(reject_of(error)),
@@ -56,7 +64,7 @@ pub(crate) fn parse(buf: &[u8], config: &EngineConfig) -> Result<Option<Parsed>,
         return Err(Reject { status: 431, why: "the request head is larger than max_head_size" });
     }
     let raw = &buf[..consumed];
-    if memchr::memchr_iter(b'\n', raw).any(|at| at == 0 || raw[at - 1] != b'\r') {
+    if has_bare_lf(raw) {
         return Err(bad("a line of the request head ends with a bare LF"));
     }
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
@@ -98,6 +106,14 @@ pub(crate) fn parse(buf: &[u8], config: &EngineConfig) -> Result<Option<Parsed>,
         keep_alive: facts.keep_alive && !facts.close,
         expect_continue: facts.expect_continue && framing != Framing::Length(0),
     }))
+}
+
+/// Whether a line ends without CR. (httparse lets that pass.)
+fn has_bare_lf(raw: &[u8]) -> bool {
+    let before = raw.first() == Some(&b'\n');
+    // One pass without a branch per byte: the compiler makes vector code of it.
+    let pairs = raw.iter().zip(raw.iter().skip(1));
+    before | pairs.fold(false, |bad, (&a, &b)| bad | ((b == b'\n') & (a != b'\r')))
 }
 
 /// Whether an incomplete head may still become a good one.
