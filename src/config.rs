@@ -25,6 +25,9 @@ pub struct EngineConfig {
     pub max_body_size: Option<u64>,
     /// Connections open at once; further ones wait in the backlog. `None`: no limit.
     pub max_connections: Option<usize>,
+    /// Connections accepted at once. 1 where several processes share the sockets, so that each
+    /// gets its part.
+    pub accept_burst: usize,
     /// Whether each response is logged.
     pub access_log: bool,
 }
@@ -42,6 +45,7 @@ impl Default for EngineConfig {
             max_target_size: 16 * 1024,
             max_body_size: None,
             max_connections: None,
+            accept_burst: 32,
             access_log: false,
         }
     }

@@ -53,6 +53,7 @@ impl Settings {
             max_target_size: self.max_target_size,
             max_body_size: (self.max_body_size > 0).then_some(self.max_body_size),
             max_connections: (self.max_connections > 0).then_some(self.max_connections),
+            accept_burst: if self.multiprocess() { 1 } else { 32 },
             access_log: self.access_log,
         }
     }

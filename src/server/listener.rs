@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -49,12 +50,33 @@ pub(crate) trait Listener: Send + 'static {
     }
 }
 
-impl Listener for TcpListener {
+/// A TCP listener, and the address of our end if all its connections have the same.
+pub(crate) struct TcpAcceptor {
+    listener: TcpListener,
+    local: Option<SocketAddr>,
+}
+
+impl TcpAcceptor {
+    /// # Errors
+    /// If the socket cannot be watched.
+    pub(crate) fn new(socket: std::net::TcpListener) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        Ok(Self {
+            listener: TcpListener::from_std(socket)?,
+            local: (!local.ip().is_unspecified()).then_some(local),
+        })
+    }
+}
+
+impl Listener for TcpAcceptor {
     type Io = TcpStream;
 
     async fn accept(&self) -> io::Result<(TcpStream, Peer, Peer)> {
-        let (stream, peer) = TcpListener::accept(self).await?;
-        let local = stream.local_addr()?;
+        let (stream, peer) = self.listener.accept().await?;
+        let local = match self.local {
+            Some(local) => local,
+            None => stream.local_addr()?,
+        };
         Ok((stream, Peer::Tcp(peer), Peer::Tcp(local)))
     }
 }

@@ -64,12 +64,11 @@ impl Server {
             registry: registry.clone(),
         });
         let mut accepting = Vec::new();
-        for listener in listeners {
-            accepting.push(match listener {
-                Listening::Tcp(socket) => tokio::spawn(accept::run(
-                    tokio::net::TcpListener::from_std(socket)?,
-                    cx.clone(),
-                )),
+        for listening in listeners {
+            accepting.push(match listening {
+                Listening::Tcp(socket) => {
+                    tokio::spawn(accept::run(listener::TcpAcceptor::new(socket)?, cx.clone()))
+                }
                 Listening::Unix(socket) => tokio::spawn(accept::run(
                     tokio::net::UnixListener::from_std(socket)?,
                     cx.clone(),

@@ -255,11 +255,12 @@ impl<I: Transport> Connection<I> {
             }
         })
         .await;
-        if !flushed || poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await.is_err() {
+        if flushed && clean && self.read.is_empty() {
+            // The client has said all it had to say: nothing of its can be answered by a reset,
+            // and closing is goodbye enough.
             return;
         }
-        if clean && self.read.is_empty() {
-            // The client has said all it had to say: nothing of its can be answered by a reset.
+        if !flushed || poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await.is_err() {
             return;
         }
         self.watch.0.arm(LINGER);
