@@ -1,6 +1,9 @@
 //! The engine's settings: immutable, read once.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 /// What the engine allows and how long it waits.
 #[derive(Debug, Clone)]
@@ -13,6 +16,14 @@ pub struct EngineConfig {
     pub idle_timeout: Duration,
     /// Without a client taking a byte of a response that is ready.
     pub write_timeout: Duration,
+    /// From a request's dispatch to the end of its response; the client then gets 504, or a cut
+    /// stream. `None`: no limit.
+    pub request_timeout: Option<Duration>,
+    /// A path that the engine itself answers, whatever the application does: 200, or 503 while
+    /// the server stops.
+    pub health_path: Option<String>,
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Arc<[IpNet]>,
     /// How long a stop waits for requests in flight.
     pub graceful_timeout: Duration,
     /// Bytes of a request's head; more is answered with 431.
@@ -39,6 +50,9 @@ impl Default for EngineConfig {
             body_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(60),
+            request_timeout: None,
+            health_path: None,
+            trusted_proxies: Arc::default(),
             graceful_timeout: Duration::from_secs(30),
             max_head_size: 64 * 1024,
             max_headers: 100,

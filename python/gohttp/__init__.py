@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gohttp._gohttp import Request, ResponseWriter
     from gohttp._native_api import route, run, shutdown
+    from gohttp._timeout import RequestTimeout
 
     __version__: str
 
 __all__ = [
     "GohttpError",
     "Request",
+    "RequestTimeout",
     "ResponseWriter",
     "__version__",
     "route",
@@ -42,6 +44,7 @@ class GohttpError(Exception):
 
 _HOMES = {
     "Request": "gohttp._gohttp",
+    "RequestTimeout": "gohttp._timeout",
     "ResponseWriter": "gohttp._gohttp",
     "route": "gohttp._native_api",
     "run": "gohttp._native_api",

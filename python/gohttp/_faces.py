@@ -1,10 +1,13 @@
 """From a config and listening sockets to the face that serves the app."""
 
+import faulthandler
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
+from ipaddress import ip_network
 
 from gohttp import _gohttp, logs, worker
 from gohttp.config import Config
@@ -17,6 +20,12 @@ class Settings:
     def __init__(self, config: Config) -> None:
         self._config = config
         self.supervised = worker.supervised()
+        self.trusted_networks = [str(ip_network(one)) for one in config.trusted_proxies]
+        # Whatever the GIL is doing, this signal gets the stacks of all threads on stderr.
+        self.stack_signal = 0
+        if config.request_timeout and hasattr(signal, "SIGRTMIN"):
+            self.stack_signal = signal.SIGRTMIN + 7
+            faulthandler.register(self.stack_signal, all_threads=True)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._config, name)

@@ -59,6 +59,15 @@ class Config:
     backlog: int = _is(
         2048, Kind.NUMBER, _LISTEN, "Connections the kernel may queue.", low=1, high=65535
     )
+    health_path: str | None = _is(
+        None, Kind.URL_PATH, _LISTEN, "Path the server answers itself: 200, or 503 while it stops."
+    )
+    trusted_proxies: tuple[str, ...] = _is(
+        ("127.0.0.1", "::1"),
+        Kind.NETWORKS,
+        _LISTEN,
+        "Proxies whose X-Forwarded-For and -Proto are believed; * is all, '' is none.",
+    )
 
     interface: InterfaceChoice = _is(
         "auto", Kind.CHOICE, _APP, "What the app speaks; auto looks at the app."
@@ -85,6 +94,27 @@ class Config:
         "WSGI and native apps: threads per worker that may run app code at once.",
         low=1,
         high=4096,
+    )
+    queue: int = _is(
+        1024,
+        Kind.NUMBER,
+        _RUN,
+        "WSGI and native apps: requests that may wait for a thread; more get 503.",
+        high=2**31 - 1,
+    )
+    queue_timeout: float = _is(
+        30.0,
+        Kind.SECONDS,
+        _RUN,
+        "WSGI and native apps: longest wait for a thread before 503; 0 is no limit.",
+        high=_YEAR,
+    )
+    request_timeout: float = _is(
+        0.0,
+        Kind.SECONDS,
+        _RUN,
+        "Longest a request may take before its client gets 504; 0 is no limit.",
+        high=_YEAR,
     )
     loop: LoopChoice = _is("auto", Kind.CHOICE, _RUN, "Event loop of an ASGI app; auto is asyncio.")
     graceful_timeout: float = _is(

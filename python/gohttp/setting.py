@@ -4,6 +4,7 @@ Which settings there are stands in `gohttp.config`.
 """
 
 import difflib
+import ipaddress
 import math
 import os
 import re
@@ -24,6 +25,8 @@ class Kind(Enum):
     CHOICE = "CHOICE"
     PATH = "PATH"
     PATHS = "DIR"
+    NETWORKS = "ADDRESS"
+    URL_PATH = "/PATH"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Setting:
             return f"{self.default // 1024}k"
         if self.kind is Kind.SECONDS:
             return f"{self.default:g}"
+        if self.kind is Kind.NETWORKS:
+            return ",".join(self.default)
         return "" if self.default in (None, ()) else str(self.default)
 
     @property
@@ -75,6 +80,8 @@ class Setting:
             Kind.CHOICE: "one of " + ", ".join(self.choices),
             Kind.PATH: "a path",
             Kind.PATHS: "a path or a list of paths",
+            Kind.URL_PATH: "a path that begins with /, such as /healthz",
+            Kind.NETWORKS: "an address, a network such as 10.0.0.0/8, or *",
         }[self.kind]
 
     def check(self, raw: object) -> Any:
@@ -147,6 +154,26 @@ def _paths(setting: Setting, raw: object) -> tuple[str, ...]:
     return tuple(raw)
 
 
+def _url_path(setting: Setting, raw: object) -> str | None:
+    text = _text(setting, raw)
+    if text is not None and not re.fullmatch(r"/[!-~]*", text):
+        raise ValueError
+    return text
+
+
+def _networks(_setting: Setting, raw: object) -> tuple[str, ...]:
+    if isinstance(raw, str):
+        raw = [raw]
+    if not isinstance(raw, list | tuple):
+        raise TypeError
+    items = [item.strip() for part in raw for item in part.split(",")]
+    found: list[str] = []
+    for item in filter(None, items):
+        both = ("0.0.0.0/0", "::/0") if item == "*" else (item,)
+        found.extend(str(ipaddress.ip_network(one, strict=False)) for one in both)
+    return tuple(found)
+
+
 def _within(setting: Setting, value: float) -> float:
     if not setting.low <= value <= setting.high:  # false for nan too
         raise ValueError
@@ -162,4 +189,6 @@ _READERS: dict[Kind, Callable[[Setting, object], object]] = {
     Kind.CHOICE: _choice,
     Kind.PATH: _text,
     Kind.PATHS: _paths,
+    Kind.NETWORKS: _networks,
+    Kind.URL_PATH: _url_path,
 }

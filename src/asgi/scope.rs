@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use rustc_hash::FxHashMap;
 
 use crate::bridge::last_request::{Describe, describe};
-use crate::http::{ConnInfo, Peer, Request, RequestHead};
+use crate::http::{ConnInfo, Peer, Request, RequestHead, forwarded};
 
 /// Header names kept per thread; clients can invent more.
 const NAMES: usize = 256;
@@ -112,9 +112,23 @@ impl Describe for ScopeMaker {
         Ok(())
     }
 
-    fn set_fields(&self, scope: &Bound<'_, PyDict>, head: &RequestHead) -> PyResult<()> {
+    fn set_fields(
+        &self,
+        scope: &Bound<'_, PyDict>,
+        head: &RequestHead,
+        conn: &ConnInfo,
+    ) -> PyResult<()> {
         let py = scope.py();
-        scope.set_item(intern!(py, "headers"), headers(py, head)?)
+        scope.set_item(intern!(py, "headers"), headers(py, head)?)?;
+        let forwarded = forwarded(head, conn);
+        if let Some(client) = forwarded.client {
+            // Its port is not known.
+            scope.set_item(intern!(py, "client"), (client.to_string(), 0))?;
+        }
+        if let Some(scheme) = forwarded.scheme {
+            scope.set_item(intern!(py, "scheme"), scheme)?;
+        }
+        Ok(())
     }
 }
 

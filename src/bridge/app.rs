@@ -3,6 +3,7 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::interrupt::is_timeout;
 use super::log_sink;
 use crate::http::{RequestHead, ResponseWriter, WriteError};
 
@@ -58,6 +59,10 @@ pub(crate) fn fail(
     error: &PyErr,
     with_writer: impl Fn(&mut dyn FnMut(&mut ResponseWriter)),
 ) {
+    if is_timeout(py, error) {
+        log::info!(target: "gohttp.request", "{what} was ended by its time-out");
+        return with_writer(&mut ResponseWriter::abort);
+    }
     let mut fault = None;
     let (mut committed, mut ended) = (false, false);
     with_writer(&mut |writer| {

@@ -27,8 +27,13 @@ pub(crate) trait Describe {
         last: Option<&RequestHead>,
     ) -> PyResult<()>;
 
-    /// Sets what comes from the header fields.
-    fn set_fields(&self, dict: &Bound<'_, PyDict>, head: &RequestHead) -> PyResult<()>;
+    /// Sets what comes from the header fields, and from what a proxy says in them.
+    fn set_fields(
+        &self,
+        dict: &Bound<'_, PyDict>,
+        head: &RequestHead,
+        conn: &ConnInfo,
+    ) -> PyResult<()>;
 }
 
 /// A request's head and its dictionary as it was before an application had it.
@@ -73,7 +78,7 @@ pub(crate) fn describe<'py>(
         _ => {
             let dict = kept.connection.bind(py).copy()?;
             face.set_request_line(&dict, head, None)?;
-            face.set_fields(&dict, head)?;
+            face.set_fields(&dict, head, conn)?;
             kept.misses += 1;
             if kept.misses <= MAX_MISSES {
                 kept.last = Some(Last { head: head.clone(), dict: dict.copy()?.unbind() });

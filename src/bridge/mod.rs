@@ -4,6 +4,7 @@
 pub(crate) mod app;
 pub(crate) mod baton;
 pub(crate) mod convert;
+pub(crate) mod interrupt;
 pub(crate) mod last_request;
 pub(crate) mod log_sink;
 pub(crate) mod refcount;

@@ -38,7 +38,7 @@ pub(crate) fn serve_sync(
     let listeners = settings::listeners(descriptors)?;
     let driver = Driver::new()?;
     let signals = Signals::install(&driver, settings.insist())?;
-    let baton = Baton::new(driver, handler, settings.threads, engine.graceful_timeout);
+    let baton = Baton::new(driver, handler, settings.limits());
     let server = Arc::new(Server::start(
         baton.driver(),
         listeners,

@@ -1,10 +1,12 @@
 //! The process's configuration, read once from the Python object that holds it.
 
+use std::fs::File;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use super::baton::Limits;
 use crate::config::EngineConfig;
 use crate::server::Listening;
 
@@ -26,6 +28,21 @@ pub(crate) struct Settings {
     access_log: bool,
     workers: usize,
     supervised: bool,
+    queue: usize,
+    queue_timeout: f64,
+    request_timeout: f64,
+    stack_signal: i32,
+    health_path: Option<String>,
+    trusted_networks: Vec<String>,
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX / 4)
+}
+
+/// 0 is no limit.
+fn limit(limit: f64) -> Option<Duration> {
+    (limit > 0.0).then(|| seconds(limit))
 }
 
 impl Settings {
@@ -39,14 +56,30 @@ impl Settings {
         !self.supervised
     }
 
+    /// The baton's part.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            threads: self.threads,
+            queue: self.queue,
+            queue_timeout: limit(self.queue_timeout),
+            request_timeout: limit(self.request_timeout),
+            graceful: seconds(self.graceful_timeout),
+            supervised: self.supervised,
+            stack_signal: (self.stack_signal > 0).then_some(self.stack_signal),
+        }
+    }
+
     /// The engine's part.
     pub(crate) fn engine(&self) -> EngineConfig {
-        let seconds = |s: f64| Duration::try_from_secs_f64(s).unwrap_or(Duration::MAX / 4);
         EngineConfig {
             header_timeout: seconds(self.header_timeout),
             body_timeout: seconds(self.body_timeout),
             idle_timeout: seconds(self.idle_timeout),
             write_timeout: seconds(self.write_timeout),
+            request_timeout: limit(self.request_timeout),
+            health_path: self.health_path.clone(),
+            // Python has checked them.
+            trusted_proxies: self.trusted_networks.iter().filter_map(|n| n.parse().ok()).collect(),
             graceful_timeout: seconds(self.graceful_timeout),
             max_head_size: self.max_head_size,
             max_headers: self.max_headers,
@@ -57,6 +90,13 @@ impl Settings {
             access_log: self.access_log,
         }
     }
+}
+
+/// Takes over a descriptor that the caller has made for us.
+#[expect(unsafe_code, reason = "a descriptor comes as a number from Python")]
+pub(crate) fn own_file(fd: i32) -> File {
+    // SAFETY: `os.dup` has just made this number, and nothing else knows it.
+    unsafe { File::from_raw_fd(fd) }
 }
 
 /// Takes over listening sockets given as descriptors, which the caller must have detached.

@@ -3,7 +3,9 @@
 use std::any::Any;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+
+use ipnet::IpNet;
 
 use super::{Request, ResponseWriter};
 use crate::wake::lock;
@@ -30,6 +32,8 @@ pub struct ConnInfo {
     pub peer_host: String,
     /// The client's port, 0 on a Unix socket.
     pub peer_port: u16,
+    /// The proxies that are believed what they say of their clients, if this client is one.
+    pub proxies: Option<Arc<[IpNet]>>,
     /// Whatever a face wants to keep for the connection's further requests.
     pub kept: Kept,
 }
@@ -59,7 +63,7 @@ impl ConnInfo {
             Peer::Tcp(address) => (address.ip().to_canonical().to_string(), address.port()),
             Peer::Unix(_) => (String::new(), 0),
         };
-        Self { peer, local, scheme, peer_host, peer_port, kept: Kept::default() }
+        Self { peer, local, scheme, peer_host, peer_port, proxies: None, kept: Kept::default() }
     }
 }
 
@@ -70,6 +74,9 @@ impl ConnInfo {
 pub trait Dispatch: Send + Sync + 'static {
     /// Takes a request. Dropping the writer unanswered sends a 500.
     fn dispatch(&self, request: Request, writer: ResponseWriter);
+
+    /// Called about every 250 ms from inside the runtime, for what has a time limit. Must not block.
+    fn tick(&self) {}
 
     /// Up to how many bytes of a body of known length are read before `dispatch` is called, so
     /// that a handler that blocks does not have to wait for the client. 0: none.

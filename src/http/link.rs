@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Deref;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -16,6 +17,7 @@ use smallvec::SmallVec;
 
 use super::body::{BodyError, BodyEvent};
 use super::dispatch::ConnInfo;
+use super::file_part::FilePart;
 use super::response::ResponseHead;
 use crate::wake::{WakeQueue, lock};
 
@@ -62,6 +64,8 @@ pub struct Outgoing {
     pub head: Option<ResponseHead>,
     /// Pieces of the body in order, none of them empty.
     pub body: SmallVec<[Bytes; 1]>,
+    /// The end of the body, out of a file.
+    pub file: Option<FilePart>,
     /// How far the response is after these parts.
     pub progress: Progress,
 }
@@ -81,9 +85,12 @@ struct State {
     uploader_apart: bool,
 
     interim: Vec<ResponseHead>,
+    /// The connection's end of a pair, once the handler speaks with the client itself.
+    hijacker: Option<UnixStream>,
     head: Option<ResponseHead>,
     body: SmallVec<[Bytes; 1]>,
     body_len: usize,
+    file: Option<FilePart>,
     takes: u64,
     progress: Progress,
     /// Who waits for room for more of the response.
@@ -104,9 +111,11 @@ impl State {
             uploader: None,
             uploader_apart: false,
             interim: Vec::new(),
+            hijacker: None,
             head: None,
             body: SmallVec::new(),
             body_len: 0,
+            file: None,
             takes: 0,
             progress: Progress::Open,
             writers: Vec::new(),
@@ -299,6 +308,7 @@ impl Link {
                 interim: std::mem::take(&mut state.interim),
                 head: state.head.take(),
                 body: std::mem::take(&mut state.body),
+                file: state.file.take(),
                 progress: state.progress,
             };
             state.body_len = 0;
@@ -306,6 +316,11 @@ impl Link {
         };
         wake_all(writers);
         out
+    }
+
+    /// The end of a pair that the connection is to be joined with from now on.
+    pub(crate) fn take_hijacker(&self) -> Option<UnixStream> {
+        lock(&self.state).hijacker.take()
     }
 
     /// The client sends no more: whoever waits for its going is told, but the response may go on.
@@ -411,12 +426,30 @@ impl Link {
         Poll::Pending
     }
 
+    pub(super) fn hijack(&self, connection: UnixStream) -> bool {
+        let mut state = lock(&self.state);
+        let there = !self.gone();
+        if there {
+            state.hijacker = Some(connection);
+            self.wake_connection();
+        }
+        there
+    }
+
     pub(super) fn push_interim(&self, head: ResponseHead) {
         let mut state = lock(&self.state);
         if !self.gone() {
             state.interim.push(head);
             self.wake_connection();
         }
+    }
+
+    /// Gives the end of the body out of a file. Returns whether the client is still there.
+    pub(super) fn give_file(&self, head: Option<ResponseHead>, file: FilePart) -> bool {
+        if !self.gone() {
+            lock(&self.state).file = Some(file);
+        }
+        self.give(head, Bytes::new(), Progress::Complete)
     }
 
     /// Gives parts of the response in one step. Returns whether the client is still there.

@@ -7,6 +7,8 @@
 mod body;
 mod dispatch;
 mod fields;
+mod file_part;
+mod forwarded;
 mod head;
 mod link;
 mod response;
@@ -16,6 +18,8 @@ pub use body::{BodyError, BodyEvent};
 pub use dispatch::{ConnInfo, Dispatch, Kept, Peer};
 pub use fields::{FieldError, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};
+pub use file_part::FilePart;
+pub use forwarded::{Forwarded, forwarded};
 pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;
 pub use link::{Link, LinkWaker, Outgoing, Progress};

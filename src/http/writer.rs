@@ -1,6 +1,8 @@
 //! The two handles that a face holds: [`Request`] and [`ResponseWriter`].
 
 use std::fmt;
+use std::io;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -8,6 +10,7 @@ use bytes::Bytes;
 
 use super::body::{BodyError, BodyEvent};
 use super::dispatch::ConnInfo;
+use super::file_part::FilePart;
 use super::head::RequestHead;
 use super::link::{Link, Progress};
 use super::response::{ResponseHead, bodiless};
@@ -201,6 +204,29 @@ impl ResponseWriter {
         Ok(())
     }
 
+    /// Takes the connection over, as WebSockets do (RFC 9110 section 7.8): what is returned is one
+    /// end of a socket pair, whose other end the server joins with the client, bytes that it has
+    /// read beyond the request first. HTTP/1 only; the response, head and all, is the caller's.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if the response has begun, `NotConnected` if the client has gone, and what
+    /// the system says if it gives no sockets.
+    pub fn hijack(&mut self) -> io::Result<UnixStream> {
+        if self.stage != Stage::Fresh {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                WriteError::Started.to_string(),
+            ));
+        }
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        if !self.link.hijack(ours) {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, WriteError::Gone.to_string()));
+        }
+        self.stage = Stage::Ended;
+        Ok(theirs)
+    }
+
     /// Gives a piece of the body. Never blocks: see [`Self::poll_room`]. What goes beyond the
     /// declared length is cut and logged.
     ///
@@ -265,6 +291,31 @@ impl ResponseWriter {
             head.set_content_length(data.len() as u64);
         }
         self.give(data, Progress::Complete)
+    }
+
+    /// Ends the response with a part of a file, sent by the kernel. HTTP/1 only. Gives the part
+    /// back if it is shorter than what was declared: then it is no good end.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn finish_with_file(&mut self, mut file: FilePart) -> Result<Option<FilePart>, WriteError> {
+        self.check_open()?;
+        if self.remaining.is_some_and(|missing| file.len() < missing) {
+            return Ok(Some(file));
+        }
+        file.truncate(self.remaining.unwrap_or(u64::MAX));
+        self.declare_length(file.len());
+        if self.bodiless || file.is_empty() || self.head.is_none() && self.remaining.is_none() {
+            // Nothing to send; or chunks have been, and a file cannot go on in chunks.
+            let rest = (!self.bodiless && !file.is_empty()).then_some(file);
+            return if rest.is_some() {
+                Ok(rest)
+            } else {
+                self.finish(Bytes::new()).map(|()| None)
+            };
+        }
+        self.stage = Stage::Ended;
+        if self.link.give_file(self.head.take(), file) { Ok(None) } else { Err(WriteError::Gone) }
     }
 
     /// Answers with a whole response.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::http::{ConnInfo, RequestHead};
+use crate::http::{ConnInfo, RequestHead, forwarded};
 
 /// Writes access lines. It exists only where they are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,9 @@ pub(crate) struct AccessEntry {
 impl AccessLog {
     /// Begins the line of a request.
     pub(crate) fn begin(self, conn: &ConnInfo, head: &RequestHead) -> AccessEntry {
-        let peer = if conn.peer_host.is_empty() { "unix" } else { &conn.peer_host };
+        let client = forwarded(head, conn).client.map(|client| client.to_string());
+        let peer = client.as_deref().unwrap_or(&conn.peer_host);
+        let peer = if peer.is_empty() { "unix" } else { peer };
         let line = format!(
             "{peer} \"{} {} {}\"",
             String::from_utf8_lossy(head.method()),

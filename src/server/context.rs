@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::access_log::AccessLog;
 use super::timeouts::Registry;
 use crate::config::EngineConfig;
-use crate::http::Dispatch;
+use crate::http::{Dispatch, Request, ResponseHead, ResponseWriter};
 use crate::wake::WakeQueue;
 
 /// Settings, face, wake-ups and registry of a server.
@@ -15,4 +17,20 @@ pub(crate) struct Context {
     pub(crate) wake: Arc<WakeQueue>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) access_log: Option<AccessLog>,
+}
+
+impl Context {
+    /// Has a request answered: by the face, or here if it asks for the server's health.
+    pub(crate) fn dispatch(&self, request: Request, mut writer: ResponseWriter) {
+        let health = self.config.health_path.as_deref();
+        if health.is_none_or(|path| request.head.path() != path.as_bytes()) {
+            return self.dispatch.dispatch(request, writer);
+        }
+        let (status, body) =
+            if self.registry.draining() { (503, "stopping\n") } else { (200, "ok\n") };
+        let mut head = ResponseHead::text(status, body.len());
+        head.push_raw(b"cache-control", b"no-store");
+        // The only error here is a client gone, whom nothing can be told.
+        let _ = writer.respond(head, Bytes::from_static(body.as_bytes()));
+    }
 }

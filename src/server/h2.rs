@@ -14,6 +14,7 @@ use hyper::body::{Frame, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use super::context::Context;
 use super::h1::is_host;
@@ -164,28 +165,37 @@ async fn respond(
         tokio::spawn(upload(body, link.clone(), cx.clone()));
     }
     let (request, writer) = exchange::exchange(head, link.clone());
-    cx.dispatch.dispatch(request, writer);
+    cx.dispatch(request, writer);
 
+    let deadline = cx.config.request_timeout.map(|timeout| Instant::now() + timeout);
     let taken = poll_fn(|_| {
         let mut out = link.take_outgoing();
         match (link.upload_error(), out.head.take(), out.progress) {
             // Nothing has been sent yet: what the client did wrong is the answer, whatever the
             // handler made of it.
-            (Some(error), ..) if error != BodyError::Disconnected => Poll::Ready(Ok(Err(error))),
+            (Some(error), ..) if error != BodyError::Disconnected => {
+                Poll::Ready(Ok(Err(error.status())))
+            }
             (_, Some(head), _) => Poll::Ready(Ok(Ok((head, out)))),
             (_, None, Progress::Open) => Poll::Pending,
             (_, None, _) => Poll::Ready(Err(io::Error::other("no response"))),
         }
-    })
-    .await?;
+    });
+    let taken = match deadline {
+        Some(at) => tokio::time::timeout_at(at, taken).await.unwrap_or(Ok(Err(504)))?,
+        None => taken.await?,
+    };
     let (mut head, out) = match taken {
         Ok(taken) => taken,
-        Err(error) => return Ok(refusal(error.status(), guard, &cx.registry.date())),
+        Err(status) => return Ok(refusal(status, guard, &cx.registry.date())),
     };
     guard.status = head.status();
     guard.whole = out.progress == Progress::Complete && out.body.is_empty();
     if out.progress == Progress::Open {
         tokio::spawn(cut_if_stalled(link.clone(), cx.config.write_timeout));
+        if let Some(at) = deadline {
+            tokio::spawn(cut_at(link.clone(), at));
+        }
     }
     let response = response_of(&mut head, &cx.registry.date());
     Ok(response.map(|()| ResponseBody {
@@ -324,6 +334,15 @@ async fn upload(mut body: Incoming, link: Arc<Link>, cx: Arc<Context>) {
             }
             link.push_upload(data);
         }
+    }
+}
+
+/// Ends a response that is not complete by `deadline`.
+async fn cut_at(link: Arc<Link>, deadline: Instant) {
+    tokio::time::sleep_until(deadline).await;
+    if link.untaken().is_some() {
+        log::warn!(target: "gohttp.request", "HTTP/2 stream cut: its handler did not end within request_timeout");
+        link.close();
     }
 }
 

@@ -3,30 +3,53 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::http::Peer;
+use crate::http::{FilePart, Peer};
 
 /// What a connection runs over.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Sends some of a file; returns how many bytes.
+    fn poll_send_file(&self, cx: &mut Context<'_>, file: &mut FilePart) -> Poll<io::Result<usize>>;
+
     /// Has the close be seen as a reset, not as a proper end.
     fn reset_on_close(&self) {}
 }
 
 impl Transport for TcpStream {
+    fn poll_send_file(&self, cx: &mut Context<'_>, file: &mut FilePart) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_write_ready(cx))?;
+            match self.try_io(Interest::WRITABLE, || file.send_to(self.as_fd())) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return Poll::Ready(sent),
+            }
+        }
+    }
+
     fn reset_on_close(&self) {
         // If the system refuses, the client sees a proper end: no worse than without.
         let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
 }
 
-impl Transport for UnixStream {}
+impl Transport for UnixStream {
+    fn poll_send_file(&self, cx: &mut Context<'_>, file: &mut FilePart) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_write_ready(cx))?;
+            match self.try_io(Interest::WRITABLE, || file.send_to(self.as_fd())) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return Poll::Ready(sent),
+            }
+        }
+    }
+}
 
 /// Something that connections come from.
 pub(crate) trait Listener: Send + 'static {

@@ -75,7 +75,7 @@ impl Server {
                 )),
             });
         }
-        let sweep = tokio::spawn(registry.clone().sweep());
+        let sweep = tokio::spawn(registry.clone().sweep(cx.dispatch.clone()));
         let finished = Arc::new(Finished::default());
         let told = finished.clone();
         let watched = registry.clone();

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::http::Dispatch;
 use crate::wake::lock;
 
 /// How often the sweep looks.
@@ -49,9 +50,27 @@ impl Watch {
 
     /// Wakes the connection after `delay` from now, in place of an earlier deadline.
     pub(crate) fn arm(&self, delay: Duration) {
-        let ticks =
-            delay.as_millis().div_ceil(TICK.as_millis()).min(u128::from(u32::MAX / 2)) as u32;
-        self.deadline.store(self.registry.now.load(Relaxed) + ticks + 1, Relaxed);
+        self.deadline.store(self.tick_after(delay), Relaxed);
+    }
+
+    /// The tick that is `delay` from now.
+    pub(crate) fn tick_after(&self, delay: Duration) -> u32 {
+        let ticks = delay.as_millis().div_ceil(TICK.as_millis());
+        let ticks = ticks.min(u128::from(u32::MAX / 2)) as u32;
+        self.registry.now.load(Relaxed) + ticks + 1
+    }
+
+    /// Whether it is that tick, or later.
+    pub(crate) fn reached(&self, tick: u32) -> bool {
+        self.registry.now.load(Relaxed) >= tick
+    }
+
+    /// Wakes the connection at `tick`, if not earlier.
+    pub(crate) fn arm_by(&self, tick: u32) {
+        let armed = self.deadline.load(Relaxed);
+        if armed == NONE || armed > tick {
+            self.deadline.store(tick, Relaxed);
+        }
     }
 
     /// Takes the deadline away.
@@ -198,12 +217,13 @@ impl Registry {
     }
 
     /// Sweeps until the task is dropped.
-    pub(crate) async fn sweep(self: Arc<Self>) {
+    pub(crate) async fn sweep(self: Arc<Self>, dispatch: Arc<dyn Dispatch>) {
         let mut interval = tokio::time::interval(TICK);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             interval.tick().await;
             self.tick();
+            dispatch.tick();
             let now = self.now.fetch_add(1, Relaxed) + 1;
             for watch in lock(&self.watches).iter() {
                 let deadline = watch.deadline.load(Relaxed);

@@ -8,6 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
+use super::FileWrapper;
 use super::exchange::Exchange;
 use crate::bridge::convert::{bytes_of, type_name};
 use crate::bridge::{app, log_sink};
@@ -24,7 +25,10 @@ pub(super) fn send(
     } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
         return send_known(exchange, tuple.iter());
     } else {
-        send_each(py, exchange, iterable)
+        match iterable.cast_exact::<FileWrapper>() {
+            Ok(file) => send_file(py, exchange, file),
+            Err(_) => send_each(py, exchange, iterable),
+        }
     };
     if let Err(error) = &sent {
         exchange.fail(py, error);
@@ -79,10 +83,26 @@ fn concluded(exchange: &Exchange, ended: Result<(), WriteError>) -> PyResult<()>
     Ok(())
 }
 
+/// A file goes out by itself, on a connection that can, and the thread is free at once.
+fn send_file(
+    py: Python<'_>,
+    exchange: &Exchange,
+    wrapper: &Bound<'_, FileWrapper>,
+) -> PyResult<()> {
+    // What cannot be found out about the file is tried again by reading it.
+    let part = wrapper.get().part(py).ok().flatten().filter(|_| exchange.speaks_http1());
+    let Some(part) = part else { return send_each(py, exchange, wrapper) };
+    match exchange.write(|writer| writer.finish_with_file(part)) {
+        Ok(Some(_short)) => send_each(py, exchange, wrapper),
+        ended => concluded(exchange, ended.map(drop)),
+    }
+}
+
 fn send_each(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
     // `len() == 1` allows the length to be declared (PEP 3333, "Handling the Content-Length Header").
     let single = iterable.len().is_ok_and(|len| len == 1);
     let mut started = false;
+    let mut streaming = None;
     for item in iterable.try_iter()? {
         let data = piece(&item?)?;
         if !started && (single || !data.is_empty()) {
@@ -97,6 +117,9 @@ fn send_each(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -
                 return Err(not_started());
             }
             started = true;
+        }
+        if started && !single && streaming.is_none() {
+            streaming = Some(exchange.baton().streaming());
         }
         match write(py, exchange, data) {
             Ok(()) => {}

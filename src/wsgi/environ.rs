@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use crate::bridge::convert::latin1;
 use crate::bridge::last_request::{Describe, describe};
 use crate::bridge::settings::Settings;
-use crate::http::{ConnInfo, Field, Peer, Request, RequestHead};
+use crate::http::{ConnInfo, Field, Peer, Request, RequestHead, forwarded};
 
 /// Header names kept per thread; clients can invent more.
 const MAX_NAMES: usize = 256;
@@ -127,8 +127,25 @@ impl Describe for Environ {
         Ok(())
     }
 
-    fn set_fields(&self, environ: &Bound<'_, PyDict>, head: &RequestHead) -> PyResult<()> {
-        NAMES.with_borrow_mut(|names| set_fields(environ.py(), environ, head, names))
+    fn set_fields(
+        &self,
+        environ: &Bound<'_, PyDict>,
+        head: &RequestHead,
+        conn: &ConnInfo,
+    ) -> PyResult<()> {
+        let py = environ.py();
+        NAMES.with_borrow_mut(|names| set_fields(py, environ, head, names))?;
+        let forwarded = forwarded(head, conn);
+        if let Some(client) = forwarded.client {
+            environ.set_item(intern!(py, "REMOTE_ADDR"), client.to_string())?;
+            if conn.peer_port != 0 {
+                environ.del_item(intern!(py, "REMOTE_PORT"))?;
+            }
+        }
+        if let Some(scheme) = forwarded.scheme {
+            environ.set_item(intern!(py, "wsgi.url_scheme"), scheme)?;
+        }
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use super::start_response::{StartResponse, Write};
 use crate::bridge::app;
 use crate::bridge::baton::Baton;
 use crate::bridge::refcount::references;
-use crate::http::{Request, ResponseWriter, WriteError};
+use crate::http::{Request, ResponseWriter, Version, WriteError};
 use crate::wake::lock;
 
 /// What `wsgi.input`, `start_response` and `write` share.
@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) request: Option<Request>,
     pub(super) writer: Option<ResponseWriter>,
     pub(super) received: Buffer,
+    /// The application has taken the connection over.
+    pub(super) hijacked: bool,
 }
 
 impl Exchange {
@@ -46,6 +48,11 @@ impl Exchange {
         f: impl FnOnce(&mut ResponseWriter) -> Result<T, WriteError>,
     ) -> Result<T, WriteError> {
         self.state().writer.as_mut().map_or(Err(WriteError::Ended), f)
+    }
+
+    /// Whether the connection can send files, and be taken over.
+    pub(super) fn speaks_http1(&self) -> bool {
+        self.state().request.as_ref().is_some_and(|r| r.head.version() != Version::Http2)
     }
 
     /// The request in a log line.
@@ -69,7 +76,8 @@ pub(super) struct Handles {
     pub(super) input: Py<Input>,
     /// The bound method: a call of it costs less than one of an object.
     pub(super) start_response: Py<PyAny>,
-    starter: Py<StartResponse>,
+    pub(super) early_hints: Py<PyAny>,
+    pub(super) starter: Py<StartResponse>,
 }
 
 thread_local! {
@@ -104,6 +112,7 @@ impl Handles {
         Ok(Self {
             input: Py::new(py, Input(exchange.clone()))?,
             start_response: starter.getattr(py, intern!(py, "start_response"))?,
+            early_hints: starter.getattr(py, intern!(py, "early_hints"))?,
             starter,
             exchange,
         })
@@ -131,8 +140,9 @@ impl Handles {
     fn let_go(&self, py: Python<'_>) -> bool {
         references(py, &self.input) == 1
             && references(py, &self.start_response) == 1
-            // The method's and ours.
-            && references(py, &self.starter) == 2
+            && references(py, &self.early_hints) == 1
+            // The methods' and ours.
+            && references(py, &self.starter) == 3
             && references(py, &self.starter.get().write) == 1
     }
 }

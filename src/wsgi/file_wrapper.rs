@@ -4,11 +4,45 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::bridge::settings::own_file;
+use crate::http::FilePart;
+
 /// A file as an iterator of blocks. Any file-like object will do; `close` is passed on.
 #[pyclass(frozen, module = "gohttp._gohttp")]
 pub(crate) struct FileWrapper {
     file: Py<PyAny>,
     block_size: usize,
+}
+
+impl FileWrapper {
+    /// The rest of the file, if it is a plain one that the kernel can send. An object that only
+    /// has a descriptor may give other bytes than are in the file (`gzip` does).
+    pub(super) fn part(&self, py: Python<'_>) -> PyResult<Option<FilePart>> {
+        let io = py.import(intern!(py, "io"))?;
+        let file = self.file.bind(py);
+        let is = |object: &Bound<'_, PyAny>, name| {
+            io.getattr(name).map(|class| object.get_type().is(&class))
+        };
+        let plain = if is(file, "FileIO")? {
+            true
+        } else if is(file, "BufferedReader")? || is(file, "BufferedRandom")? {
+            is(&file.getattr(intern!(py, "raw"))?, "FileIO")?
+        } else {
+            false
+        };
+        if !plain {
+            return Ok(None);
+        }
+        let offset: u64 = file.call_method0(intern!(py, "tell"))?.extract()?;
+        let own: i32 = py
+            .import(intern!(py, "os"))?
+            .call_method1(intern!(py, "dup"), (file.call_method0(intern!(py, "fileno"))?,))?
+            .extract()?;
+        let file = own_file(own);
+        let found = file.metadata()?;
+        let rest = found.len().saturating_sub(offset);
+        Ok(found.is_file().then(|| FilePart::new(file, offset, rest)))
+    }
 }
 
 #[pymethods]

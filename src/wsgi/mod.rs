@@ -9,6 +9,7 @@ mod start_response;
 
 use std::sync::Arc;
 
+use pyo3::exceptions::PyStopIteration;
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -16,7 +17,7 @@ use crate::bridge::baton::{Baton, SyncHandler};
 use crate::bridge::log_sink::app_error;
 use crate::bridge::serve::serve_sync;
 use crate::bridge::settings::Settings;
-use crate::http::{Request, ResponseWriter};
+use crate::http::{Request, ResponseWriter, Version};
 use environ::Environ;
 use exchange::Handles;
 pub(crate) use file_wrapper::FileWrapper;
@@ -39,6 +40,8 @@ impl WsgiHandler {
 
 impl SyncHandler for WsgiHandler {
     fn handle(&self, py: Python<'_>, baton: &Arc<Baton>, request: Request, writer: ResponseWriter) {
+        let interim = request.head.version() == Version::Http11;
+        let upgrade = interim && request.head.get(b"upgrade").is_some();
         let environ = self.environ.build(py, &request);
         let begun = Handles::begin(py, baton, request, writer);
         let handles = match begun {
@@ -47,10 +50,22 @@ impl SyncHandler for WsgiHandler {
         };
         let ran = environ.and_then(|environ| {
             environ.set_item(intern!(py, "wsgi.input"), &handles.input)?;
+            if interim {
+                environ.set_item(intern!(py, "wsgi.early_hints"), &handles.early_hints)?;
+            }
+            if upgrade {
+                let take = handles.starter.getattr(py, intern!(py, "hijack"))?;
+                let socket =
+                    py.import("gohttp._upgrade")?.call_method1("UpgradeSocket", (take,))?;
+                // The name under which simple-websocket and its like look for it.
+                environ.set_item(intern!(py, "gunicorn.socket"), socket)?;
+            }
             let iterable = self.app.bind(py).call1((environ, &handles.start_response))?;
             body::send(py, &handles.exchange, &iterable)
         });
-        if let Err(error) = ran {
+        if let Err(error) = ran
+            && !(handles.exchange.state().hijacked && error.is_instance_of::<PyStopIteration>(py))
+        {
             handles.exchange.fail(py, &error);
         }
         handles.finish(py);

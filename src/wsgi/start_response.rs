@@ -1,5 +1,6 @@
 //! `start_response` and `write` (PEP 3333, "The start_response() Callable").
 
+use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
@@ -46,6 +47,31 @@ impl StartResponse {
             }
             (Err(error), _) => Err(PyAssertionError::new_err(error.to_string())),
         }
+    }
+
+    /// `wsgi.early_hints`: sends `103 Early Hints` (RFC 8297) with these headers, now. Does nothing
+    /// once the response has begun.
+    #[pyo3(signature = (headers, /))]
+    fn early_hints(&self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+        let mut head = ResponseHead::new(103);
+        headers.try_iter()?.try_for_each(|item| push(&mut head, &item?))?;
+        // A hint that comes too late, or to nobody, is nobody's loss.
+        let _ = self.exchange.write(|writer| writer.interim(head));
+        Ok(())
+    }
+
+    /// Takes the connection over and returns the descriptor of a socket that speaks with the
+    /// client; the caller owns it. Raises `OSError` if the response has begun or the client has
+    /// gone.
+    fn hijack(&self) -> PyResult<i32> {
+        let mut state = self.exchange.state();
+        let taken = match &mut state.writer {
+            Some(writer) => writer.hijack(),
+            None => Err(std::io::ErrorKind::NotConnected.into()),
+        };
+        state.hijacked = taken.is_ok();
+        drop(state);
+        Ok(taken?.into_raw_fd())
     }
 }
 

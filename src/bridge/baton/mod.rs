@@ -15,12 +15,15 @@
 //! ([`crate::server::Driver`] sees to that), or a request is slept over.
 
 mod costs;
+mod deadline;
+mod limits;
 mod monitor;
 mod wait;
 mod worker;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -31,6 +34,8 @@ use crate::http::{Dispatch, Request, ResponseWriter};
 use crate::server::{Driver, Server};
 use crate::wake::lock;
 use costs::Costs;
+use deadline::Deadlines;
+pub(crate) use limits::Limits;
 
 /// Bodies of known length up to this are read before the handler is called: a thread does not
 /// wait for a slow client's form.
@@ -49,6 +54,16 @@ struct Job {
     request: Request,
     writer: ResponseWriter,
     kind: costs::Kind,
+    /// The tick at which it came.
+    since: u32,
+}
+
+/// A response that a worker sends piece by piece.
+struct Stream {
+    worker: usize,
+    since: u32,
+    /// It counts as waiting for the network.
+    waits: bool,
 }
 
 /// Who drives the I/O.
@@ -77,6 +92,12 @@ struct Schedule {
     refused: bool,
     /// Workers that wait for the network inside a handler.
     waiting: usize,
+    /// Streamed responses in the making.
+    streams: Vec<Stream>,
+    /// Workers given up: their handlers do not end.
+    lost: usize,
+    /// The first worker is one of them.
+    main_lost: bool,
     /// Workers that are not parked for good.
     running: usize,
     /// A worker without work wants the baton from the monitor.
@@ -95,7 +116,7 @@ impl Schedule {
     /// Threads that are in handlers or may be at once. Those that wait for a slow client's bytes do
     /// not count, or a few dozen such clients would stop all service.
     fn active(&self) -> usize {
-        self.threads.saturating_sub(self.idle.len() + self.waiting)
+        self.threads.saturating_sub(self.idle.len() + self.waiting + self.lost)
     }
 
     /// Whether an idle thread may be called.
@@ -140,7 +161,12 @@ pub(crate) struct Baton {
     max_threads: usize,
     costs: Costs,
     monitor: OnceLock<Thread>,
-    graceful: Duration,
+    limits: Limits,
+    deadlines: Deadlines,
+    /// Counts up every 250 ms.
+    ticks: AtomicU32,
+    /// Requests refused since the last tick.
+    refused: AtomicUsize,
 }
 
 thread_local! {
@@ -149,13 +175,8 @@ thread_local! {
 }
 
 impl Baton {
-    /// A baton for `handler`, with at most `max_threads` threads in handlers.
-    pub(crate) fn new(
-        driver: Driver,
-        handler: Box<dyn SyncHandler>,
-        max_threads: usize,
-        graceful: Duration,
-    ) -> Arc<Self> {
+    /// A baton for `handler`.
+    pub(crate) fn new(driver: Driver, handler: Box<dyn SyncHandler>, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             driver,
             server: OnceLock::new(),
@@ -170,6 +191,9 @@ impl Baton {
                 called: 0,
                 refused: false,
                 waiting: 0,
+                streams: Vec::new(),
+                lost: 0,
+                main_lost: false,
                 running: 1,
                 wanted: false,
                 pulse: 0,
@@ -178,10 +202,13 @@ impl Baton {
                 stop: false,
                 returned: false,
             }),
-            max_threads: max_threads.max(1),
+            max_threads: limits.threads.max(1),
             costs: Costs::new(),
             monitor: OnceLock::new(),
-            graceful,
+            limits,
+            deadlines: Deadlines::default(),
+            ticks: AtomicU32::new(0),
+            refused: AtomicUsize::new(0),
         })
     }
 
@@ -197,6 +224,9 @@ impl Baton {
             return Ok(true);
         }
         monitor::start(self)?;
+        if self.limits.request_timeout.is_some() {
+            Deadlines::start(self)?;
+        }
         Ok(py.detach(|| {
             self.work(0);
             self.wait_for_workers()
@@ -207,12 +237,12 @@ impl Baton {
     fn wait_for_workers(&self) -> bool {
         self.schedule().returned = true;
         loop {
-            let busy = {
+            let (busy, lost) = {
                 let schedule = self.schedule();
-                schedule.running
+                (schedule.running.saturating_sub(schedule.lost), schedule.lost)
             };
             if busy == 0 {
-                return true;
+                return lost == 0;
             }
             if Instant::now() >= self.stop_deadline() {
                 log::warn!(
@@ -230,7 +260,7 @@ impl Baton {
     /// the graceful time-out, and a moment more to end properly.
     fn stop_deadline(&self) -> Instant {
         let began = self.server.get().and_then(|server| server.drain_began());
-        began.unwrap_or_else(Instant::now) + self.graceful + Duration::from_secs(1)
+        began.unwrap_or_else(Instant::now) + self.limits.graceful + Duration::from_secs(1)
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
@@ -239,8 +269,17 @@ impl Baton {
 
     /// Gets a thread for waiting jobs or the free baton: an idle one, or a new one. Returns
     /// whether there was one.
-    fn call_helper(self: &Arc<Self>, mut schedule: MutexGuard<'_, Schedule>) -> bool {
-        if schedule.may_call(self.max_threads)
+    fn call_helper(self: &Arc<Self>, schedule: MutexGuard<'_, Schedule>) -> bool {
+        self.call_helper_within(schedule, self.max_threads)
+    }
+
+    /// The same, with another limit of threads.
+    fn call_helper_within(
+        self: &Arc<Self>,
+        mut schedule: MutexGuard<'_, Schedule>,
+        max: usize,
+    ) -> bool {
+        if schedule.may_call(max)
             && let Some((_, thread)) = schedule.idle.pop()
         {
             schedule.called += 1;
@@ -248,7 +287,7 @@ impl Baton {
             thread.unpark();
             return true;
         }
-        if !schedule.may_start(self.max_threads) {
+        if !schedule.may_start(max) {
             return false;
         }
         let number = schedule.next_number;
@@ -307,9 +346,12 @@ impl Dispatch for BatonDispatch {
         let baton = &self.0;
         let kind = costs::kind_of(&request.head);
         let slow = baton.max_threads > 1 && baton.costs.goes_elsewhere(kind);
+        let job = Job { request, writer, kind, since: baton.ticks.load(Relaxed) };
         let mut schedule = baton.schedule();
-        let job = Job { request, writer, kind };
-        if slow {
+        if baton.overloaded(&schedule, slow) {
+            drop(schedule);
+            baton.refuse(job);
+        } else if slow {
             schedule.slow.push_back(job);
             // If no other thread can be had, the holder sees the job as it looks.
             baton.call_helper(schedule);
@@ -317,10 +359,14 @@ impl Dispatch for BatonDispatch {
             schedule.ready.push_back(job);
             // The monitor runs nothing itself.
             if schedule.holder == Holder::Monitor && schedule.called == 0 {
-                baton.call_helper(schedule);
+                baton.call_helper_within(schedule, baton.quick_threads());
             }
         }
         baton.driver.wake_queue().nudge_from_inside();
+    }
+
+    fn tick(&self) {
+        self.0.tick();
     }
 
     fn prebuffer(&self) -> usize {

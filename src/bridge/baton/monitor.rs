@@ -91,17 +91,24 @@ impl Baton {
     /// The server has stopped: a first thread stuck in a handler would keep the process for ever.
     fn oversee_stop(self: &Arc<Self>) {
         while Instant::now() < self.stop_deadline() {
-            if self.schedule().returned {
+            let schedule = self.schedule();
+            if schedule.returned {
                 return;
             }
+            if schedule.main_lost {
+                break;
+            }
+            drop(schedule);
             std::thread::park_timeout(Duration::from_millis(50));
         }
         if !self.schedule().returned {
+            let why = if self.schedule().main_lost {
+                "was given up"
+            } else {
+                "outlasted graceful_timeout"
+            };
             // Logging needs Python, which may be what is stuck.
-            eprintln!(
-                "gohttp: a handler on the main thread is still running after graceful_timeout \
-                 and is abandoned with the process."
-            );
+            eprintln!("gohttp: a handler on the main thread {why}; the process ends without it.");
             signal_hook::low_level::exit(1);
         }
     }

@@ -1,12 +1,13 @@
 //! Waiting for the network inside a handler.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use pyo3::prelude::*;
 
-use super::{Baton, Holder, WORKER};
+use super::{Baton, Holder, Schedule, Stream, WORKER};
 
 /// Wakes a parked thread.
 struct Unpark(Thread);
@@ -30,13 +31,23 @@ impl<'a> Waiting<'a> {
             return Self(None);
         }
         let mut schedule = baton.schedule();
+        let stream = schedule.streams.iter_mut().find(|stream| Some(stream.worker) == WORKER.get());
+        let counted = match stream {
+            // A stream counts until its end.
+            Some(stream) => std::mem::replace(&mut stream.waits, true),
+            None => false,
+        };
+        let own = stream_of(&schedule).is_none();
+        if counted {
+            return Self(None);
+        }
         schedule.waiting += 1;
         let jobs = !schedule.slow.is_empty()
             || (schedule.holder == Holder::Monitor && !schedule.ready.is_empty());
         if jobs && schedule.called == 0 {
             baton.call_helper(schedule);
         }
-        Self(Some(baton))
+        Self(own.then_some(baton))
     }
 }
 
@@ -48,7 +59,37 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// The calling worker's stream, as a place in the list.
+fn stream_of(schedule: &Schedule) -> Option<usize> {
+    let me = WORKER.get()?;
+    schedule.streams.iter().position(|stream| stream.worker == me)
+}
+
+/// A response that is sent piece by piece, for as long as this lives.
+pub(crate) struct Streaming<'a>(&'a Baton);
+
+impl Drop for Streaming<'_> {
+    fn drop(&mut self) {
+        let mut schedule = self.0.schedule();
+        if let Some(at) = stream_of(&schedule)
+            && schedule.streams.swap_remove(at).waits
+        {
+            schedule.waiting -= 1;
+        }
+    }
+}
+
 impl Baton {
+    /// The calling worker begins to send a response piece by piece. If that takes long it does not
+    /// count as busy: between two events a stream only sleeps.
+    pub(crate) fn streaming(&self) -> Streaming<'_> {
+        if let Some(worker) = WORKER.get() {
+            let since = self.ticks.load(Relaxed);
+            self.schedule().streams.push(Stream { worker, since, waits: false });
+        }
+        Streaming(self)
+    }
+
     /// Blocks the calling thread, not the server, until `poll` is ready.
     pub(crate) fn wait<T: Send>(
         self: &Arc<Self>,

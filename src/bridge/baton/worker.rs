@@ -3,14 +3,17 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use super::{Baton, Holder, Job, WORKER};
+use super::{Baton, Holder, Job, WORKER, limits};
 
 /// Requests taken one by one before a worker asks the monitor for the baton.
 const STREAK: u32 = 8;
+
+/// A thread without work for this long ends.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// What a worker found to do.
 enum Next {
@@ -40,16 +43,21 @@ impl Baton {
         WORKER.set(Some(me));
         let mut streak = 0;
         // All but the first thread are started by a call.
-        let mut parked = me != 0;
+        let mut parked = (me != 0).then(Instant::now);
         loop {
             let next = self.next(me, &mut streak, parked);
-            parked = matches!(next, Next::Park);
+            if !matches!(next, Next::Park) {
+                parked = None;
+            }
             match next {
                 Next::Drive => self.drive(me),
                 Next::Run(job) => Python::attach(|py| {
                     self.run_job(py, *job, false, Instant::now());
                 }),
-                Next::Park => std::thread::park(),
+                Next::Park => {
+                    parked.get_or_insert_with(Instant::now);
+                    std::thread::park_timeout(IDLE);
+                }
                 Next::Stop => break,
             }
         }
@@ -63,13 +71,18 @@ impl Baton {
     }
 
     /// `streak` counts the usual requests taken one by one while the monitor drives; `parked`:
-    /// this thread was not at work before.
-    fn next(self: &Arc<Self>, me: usize, streak: &mut u32, parked: bool) -> Next {
+    /// since when this thread has been without work.
+    fn next(self: &Arc<Self>, me: usize, streak: &mut u32, parked: Option<Instant>) -> Next {
         let mut schedule = self.schedule();
-        if parked {
+        if let Some(since) = parked {
             match schedule.idle.iter().position(|(number, _)| *number == me) {
                 // It woke by itself; a call must not find it parked.
-                Some(at) => drop(schedule.idle.remove(at)),
+                Some(at) => {
+                    schedule.idle.remove(at);
+                    if me != 0 && since.elapsed() >= IDLE {
+                        return Next::Stop;
+                    }
+                }
                 None => schedule.called = schedule.called.saturating_sub(1),
             }
         }
@@ -91,7 +104,7 @@ impl Baton {
             // One helper at a time is called, and each that finds more than it can do calls the
             // next: a burst of quick requests does not start all threads.
             if !schedule.ready.is_empty() && schedule.called == 0 {
-                self.call_helper(schedule);
+                self.call_helper_within(schedule, self.quick_threads());
             }
             return Next::Run(Box::new(job));
         }
@@ -99,7 +112,10 @@ impl Baton {
         // these requests cost no hand-off.
         let wants_baton =
             schedule.holder == Holder::Monitor && *streak >= STREAK && !schedule.ready.is_empty();
-        if !wants_baton && let Some(job) = schedule.slow.pop_front() {
+        if !wants_baton
+            && schedule.active() <= self.max_threads
+            && let Some(job) = schedule.slow.pop_front()
+        {
             return Next::Run(Box::new(job));
         }
         if me != 0 && schedule.threads > self.max_threads + schedule.waiting {
@@ -190,15 +206,21 @@ impl Baton {
         driving: bool,
         began: Instant,
     ) -> Instant {
-        let Job { request, mut writer, kind } = job;
+        let Job { request, mut writer, kind, since } = job;
         if request.is_gone() {
             // Nobody waits for the answer any more.
             writer.abort();
             return began;
         }
+        if let Some(timeout) = self.limits.request_timeout {
+            self.deadlines.enter(py, since + limits::ticks(timeout), &request.head);
+        }
         let run = AssertUnwindSafe(|| self.handler.handle(py, self, request, writer));
         if catch_unwind(run).is_err() {
             log::error!(target: "gohttp.server", "a handler panicked; the request was answered with 500");
+        }
+        if self.limits.request_timeout.is_some() && self.deadlines.leave(py) {
+            self.schedule().lost -= 1;
         }
         let ended = Instant::now();
         self.costs.note(kind, ended - began, driving);

@@ -2,13 +2,14 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::encode::{Answering, encode_head};
 use super::parse::{self, Parsed, Reject};
@@ -57,6 +58,8 @@ pub(crate) enum After {
     Close,
     /// A proper end although the client still has something to send.
     Refuse,
+    /// A handler speaks with the client itself now.
+    Hijacked,
     /// An end of which the client must see that it is none.
     Abort,
 }
@@ -71,6 +74,8 @@ pub(crate) struct Connection<I> {
     pub(crate) watch: Registered,
     pub(crate) link: OwnLink,
     pub(crate) date: Date,
+    /// Our end of the pair through which a handler speaks with the client.
+    pub(crate) hijacked: Option<UnixStream>,
     /// The client has sent its last byte.
     pub(crate) read_closed: bool,
 }
@@ -94,6 +99,7 @@ pub(crate) async fn serve<I: Transport>(
         watch,
         link,
         date: Date::default(),
+        hijacked: None,
         read_closed: false,
     };
     let mut first = true;
@@ -107,6 +113,10 @@ pub(crate) async fn serve<I: Transport>(
                 }
                 After::Refuse => {
                     connection.close(false).await;
+                    return Ended::Closed;
+                }
+                After::Hijacked => {
+                    connection.relay().await;
                     return Ended::Closed;
                 }
                 After::Abort => return Ended::Closed,
@@ -240,6 +250,19 @@ impl<I: Transport> Connection<I> {
             encode_head(out, &ResponseHead::text(status, body.len()), answering, date);
             out.extend_from_slice(body.as_bytes());
         });
+    }
+
+    /// Passes bytes between the client and the handler's end of a pair, until both have ended.
+    async fn relay(mut self) {
+        let Some(pair) = self.hijacked.take() else { return };
+        let relayed = async {
+            let mut pair = tokio::net::UnixStream::from_std(pair)?;
+            // What came behind the head is the handler's too.
+            pair.write_all(&self.read).await?;
+            tokio::io::copy_bidirectional(&mut self.io, &mut pair).await
+        };
+        // How such a connection ends is the handler's and the client's affair.
+        let _ = relayed.await;
     }
 
     /// Writes what is left, says goodbye, and reads what the client still sends for a while, so

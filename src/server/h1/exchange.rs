@@ -44,6 +44,8 @@ struct Exchange {
     /// Bytes of the body that had been taken by then.
     discarded_from: u64,
     waiting: Waiting,
+    /// The tick by which the response must be complete.
+    deadline: Option<u32>,
     status: u16,
     sent: u64,
     access: Option<AccessEntry>,
@@ -70,6 +72,7 @@ impl<I: Transport> Connection<I> {
             discarding: false,
             discarded_from: 0,
             waiting: Waiting::Handler,
+            deadline: None,
             status: 0,
             sent: 0,
             access: self.cx.access_log.map(|log| log.begin(&self.info, &parsed.head)),
@@ -78,7 +81,8 @@ impl<I: Transport> Connection<I> {
             return after;
         }
         let (request, writer) = http::exchange(parsed.head, self.link.share());
-        self.cx.dispatch.dispatch(request, writer);
+        exchange.deadline = self.cx.config.request_timeout.map(|t| self.watch.0.tick_after(t));
+        self.cx.dispatch(request, writer);
         let after = poll_fn(|cx| self.poll_exchange(&mut exchange, cx)).await;
         self.link.finish();
         if let Some(access) = exchange.access.take() {
@@ -135,6 +139,13 @@ impl<I: Transport> Connection<I> {
         let mut progress = 0;
         loop {
             exchange.news |= self.link.take_news();
+            if exchange.news
+                && let Some(other) = self.link.take_hijacker()
+            {
+                exchange.status = 101;
+                self.hijacked = Some(other);
+                return Poll::Ready(After::Hijacked);
+            }
             if exchange.news && !exchange.done && self.write.len() < WRITE_WINDOW {
                 exchange.news = false;
                 let out = self.link.take_outgoing();
@@ -199,6 +210,9 @@ impl<I: Transport> Connection<I> {
                 Waiting::Handler => {}
             }
         }
+        if !exchange.done && exchange.deadline.is_some_and(|d| self.watch.0.reached(d)) {
+            return Poll::Ready(self.time_out(exchange));
+        }
         if waiting != exchange.waiting || progress {
             exchange.waiting = waiting;
             match waiting {
@@ -207,7 +221,28 @@ impl<I: Transport> Connection<I> {
                 Waiting::Handler => self.watch.0.disarm(),
             }
         }
+        if let Some(deadline) = exchange.deadline {
+            self.watch.0.arm_by(deadline);
+        }
         Poll::Pending
+    }
+
+    /// The response is not complete in time. If it has not begun the client is told.
+    fn time_out(&mut self, exchange: &mut Exchange) -> After {
+        let outcome = if exchange.framing.is_none() { "answered with 504" } else { "cut" };
+        log::warn!(
+            target: "gohttp.request",
+            "a request from {} was {outcome}: its handler did not end within request_timeout",
+            if self.info.peer_host.is_empty() { "a Unix socket" } else { &self.info.peer_host },
+        );
+        self.link.end_upload(Some(BodyError::Disconnected));
+        self.link.close();
+        if exchange.framing.is_some() {
+            return After::Abort;
+        }
+        exchange.status = 504;
+        self.respond_plain(504);
+        After::Refuse
     }
 
     /// Reads what the client sends. Returns whether anything was read that another look may need.
@@ -324,6 +359,10 @@ impl<I: Transport> Connection<I> {
         }
         for data in out.body {
             self.encode_data(exchange, data);
+        }
+        if let Some(file) = out.file {
+            exchange.sent += file.len();
+            self.write.push_file(file);
         }
         if out.progress == Progress::Complete {
             exchange.done = true;

@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use tokio::io::AsyncWrite;
+
+use crate::http::FilePart;
+use crate::server::listener::Transport;
 
 /// A piece up to this size is copied behind the one before it; a larger one is sent as it is.
 const COPY_UP_TO: usize = 8 * 1024;
@@ -35,6 +37,8 @@ pub(crate) struct WriteBuf {
     /// Bytes of the first piece that have been written.
     written: usize,
     len: usize,
+    /// What follows the pieces.
+    file: Option<FilePart>,
     /// A used flat buffer, kept for the next response.
     spare: Vec<u8>,
 }
@@ -46,7 +50,12 @@ impl WriteBuf {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len == 0 && self.file.is_none()
+    }
+
+    /// Puts a part of a file behind all pieces; nothing may be appended until it is sent.
+    pub(crate) fn push_file(&mut self, file: FilePart) {
+        self.file = Some(file);
     }
 
     /// Gives a flat buffer to append to, whose growth is counted.
@@ -73,7 +82,7 @@ impl WriteBuf {
     }
 
     /// Writes all of it. Returns the bytes written by this call.
-    pub(crate) fn poll_flush<I: AsyncWrite + Unpin>(
+    pub(crate) fn poll_flush<I: Transport>(
         &mut self,
         io: &mut I,
         cx: &mut Context<'_>,
@@ -99,6 +108,12 @@ impl WriteBuf {
             }
             *progress += n;
             self.advance(n);
+        }
+        while let Some(file) = &mut self.file {
+            *progress += ready!(io.poll_send_file(cx, file))?;
+            if file.is_empty() {
+                self.file = None;
+            }
         }
         Poll::Ready(Ok(()))
     }
