@@ -61,6 +61,8 @@ class Wrk:
     seconds: int
     path: str = "/"
     post_bytes: int = 0
+    script: str = ""
+    """A file among the peers that makes the requests."""
 
     def warm_up(self) -> Self:
         return replace(self, seconds=1)
@@ -69,6 +71,8 @@ class Wrk:
         words = ["wrk", "-t1", f"-c{self.connections}", f"-d{self.seconds}s", "--timeout", "10s"]
         if self.post_bytes:
             words += ["-s", str(PEERS / "post.lua")]
+        if self.script:
+            words += ["-s", str(PEERS / self.script)]
         words.append(base + self.path)
         return [*words, "--", str(self.post_bytes)] if self.post_bytes else words
 

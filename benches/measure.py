@@ -43,10 +43,10 @@ def parse_cpu_list(text: str) -> set[int]:
 
 
 @contextmanager
-def pinned(core: int) -> Iterator[None]:
-    """Keep this thread, and whatever it starts meanwhile, on one core."""
+def pinned(cores: int | set[int]) -> Iterator[None]:
+    """Keep this thread, and whatever it starts meanwhile, on one core, or on a few."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, {cores} if isinstance(cores, int) else cores)
     try:
         yield
     finally:

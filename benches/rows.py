@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-HELLO, WORK = "hello", "work"  # workloads: which app of the row is served
+HELLO, WORK, MIXED = "hello", "work", "mixed"  # workloads: which app of the row is served
 
 ENGINE, WSGI, ASGI = "Engine and native handlers", "WSGI", "ASGI"
 FLASK, STARLETTE, FASTAPI = "Flask", "Starlette", "FastAPI"
@@ -115,6 +115,28 @@ ROWS: tuple[Row, ...] = (
         WSGI_APPS,
         ("fastpysgi",),
         NODELAY,
+    ),
+    Row(
+        "gohttp-wsgi-16-threads",
+        WSGI,
+        GOHTTP.replace("--threads 32", "--threads 16"),
+        {MIXED: "wsgi_work"},
+        ("gohttp",),
+        ours=True,
+    ),
+    Row(
+        "granian-wsgi-16-threads",
+        WSGI,
+        GRANIAN_WSGI.replace("threads 32", "threads 16"),
+        {MIXED: "wsgi_work"},
+        ("granian",),
+    ),
+    Row(
+        "gunicorn-wsgi-16-threads",
+        WSGI,
+        GUNICORN.replace("--threads 32", "--threads 16"),
+        {MIXED: "wsgi_work"},
+        ("gunicorn",),
     ),
     Row("gohttp-asgi", ASGI, GOHTTP, ASGI_APPS, ("gohttp",), ours=True),
     Row(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .load import Ab, Load, Wrk
-from .rows import HELLO, WORK, Row
+from .rows import HELLO, MIXED, WORK, Row
 
 HELLO_BODY = b"Hello, world.\n"
 BIG_BODY = b"x" * (100 * 1024)
@@ -82,6 +82,22 @@ def scenarios(seconds: int, quick: bool) -> dict[str, Scenario]:
             (Variant("sleep", "at most 3,200 requests/s", Wrk(64, seconds, "/sleep"), "/fast"),),
             (Check("/sleep", HELLO_BODY), Check("/fast", HELLO_BODY)),
             lambda row: row.threaded,
+        ),
+        Scenario(
+            "mixed",
+            "Nine quick requests for one that sleeps 50 ms; WSGI, 16 threads",
+            MIXED,
+            (
+                Variant(
+                    "mixed",
+                    "64 connections",
+                    Wrk(64, seconds, "/fast", script="mixed.lua"),
+                    "/fast",
+                ),
+            ),
+            (Check("/nap", HELLO_BODY), Check("/fast", HELLO_BODY)),
+            has(MIXED),
+            optional=True,
         ),
         Scenario(
             "post",

@@ -38,15 +38,22 @@ def free_port() -> int:
 class Server:
     """A context manager: inside it the server answers."""
 
-    def __init__(self, name: str, command: list[str], env: dict[str, str], port: int, core: int):
-        self._command, self._env, self._core = command, env, core
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        env: dict[str, str],
+        port: int,
+        cores: int | set[int],
+    ):
+        self._command, self._env, self._cores = command, env, cores
         self.port = port
         logs = CACHE / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         self._log = logs / f"{name}.log"
 
     def __enter__(self) -> Self:
-        with pinned(self._core), self._log.open("w") as log:
+        with pinned(self._cores), self._log.open("w") as log:
             try:
                 self._child = subprocess.Popen(
                     self._command,

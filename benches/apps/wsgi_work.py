@@ -1,4 +1,4 @@
-"""WSGI routes that do something: /sleep, /fast, /echo and /big."""
+"""WSGI routes that do something: /sleep, /nap, /fast, /echo and /big."""
 
 import time
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 HELLO = b"Hello, world.\n"
 BIG = b"x" * (100 * 1024)
 SLEEP_SECONDS = 0.01
+NAP_SECONDS = 0.05
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -14,6 +15,8 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
     kind, body = "text/plain", HELLO
     if path == "/sleep":
         time.sleep(SLEEP_SECONDS)
+    elif path == "/nap":
+        time.sleep(NAP_SECONDS)
     elif path == "/echo":
         kind = "application/octet-stream"
         body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))

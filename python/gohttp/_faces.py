@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 
 from gohttp import _gohttp, logs, worker
@@ -20,7 +20,7 @@ class Settings:
     def __init__(self, config: Config) -> None:
         self._config = config
         self.supervised = worker.supervised()
-        self.trusted_networks = [str(ip_network(one)) for one in config.trusted_proxies]
+        self.trusted_networks = list(_networks(config.trusted_proxies))
         # Whatever the GIL is doing, this signal gets the stacks of all threads on stderr.
         self.stack_signal = 0
         if config.request_timeout and hasattr(signal, "SIGRTMIN"):
@@ -29,6 +29,13 @@ class Settings:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._config, name)
+
+
+def _networks(addresses: tuple[str, ...]) -> Iterator[str]:
+    """Networks as the engine reads them; `*` is every address there is."""
+    for address in addresses:
+        for one in ("0.0.0.0/0", "::/0") if address == "*" else (address,):
+            yield str(ip_network(one, strict=False))
 
 
 def serve(

@@ -167,11 +167,10 @@ def _networks(_setting: Setting, raw: object) -> tuple[str, ...]:
     if not isinstance(raw, list | tuple):
         raise TypeError
     items = [item.strip() for part in raw for item in part.split(",")]
-    found: list[str] = []
-    for item in filter(None, items):
-        both = ("0.0.0.0/0", "::/0") if item == "*" else (item,)
-        found.extend(str(ipaddress.ip_network(one, strict=False)) for one in both)
-    return tuple(found)
+    for item in items:
+        if item not in ("", "*"):
+            ipaddress.ip_network(item, strict=False)
+    return tuple(filter(None, items))
 
 
 def _within(setting: Setting, value: float) -> float:

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -15,22 +15,40 @@ use crate::http::{FilePart, Peer};
 
 /// What a connection runs over.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Ready when the socket may take bytes.
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Writes by a call of its own, which says `WouldBlock` when the socket is full.
+    fn try_write(
+        &self,
+        write: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize>;
+
     /// Sends some of a file; returns how many bytes.
-    fn poll_send_file(&self, cx: &mut Context<'_>, file: &mut FilePart) -> Poll<io::Result<usize>>;
+    fn poll_send_file(&self, cx: &mut Context<'_>, file: &mut FilePart) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_writable(cx))?;
+            match self.try_write(|socket| file.send_to(socket)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return Poll::Ready(sent),
+            }
+        }
+    }
 
     /// Has the close be seen as a reset, not as a proper end.
     fn reset_on_close(&self) {}
 }
 
 impl Transport for TcpStream {
-    fn poll_send_file(&self, cx: &mut Context<'_>, file: &mut FilePart) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.poll_write_ready(cx))?;
-            match self.try_io(Interest::WRITABLE, || file.send_to(self.as_fd())) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                sent => return Poll::Ready(sent),
-            }
-        }
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_write_ready(cx)
+    }
+
+    fn try_write(
+        &self,
+        write: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.try_io(Interest::WRITABLE, || write(self.as_fd()))
     }
 
     fn reset_on_close(&self) {
@@ -40,14 +58,15 @@ impl Transport for TcpStream {
 }
 
 impl Transport for UnixStream {
-    fn poll_send_file(&self, cx: &mut Context<'_>, file: &mut FilePart) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.poll_write_ready(cx))?;
-            match self.try_io(Interest::WRITABLE, || file.send_to(self.as_fd())) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                sent => return Poll::Ready(sent),
-            }
-        }
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_write_ready(cx)
+    }
+
+    fn try_write(
+        &self,
+        write: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.try_io(Interest::WRITABLE, || write(self.as_fd()))
     }
 }
 

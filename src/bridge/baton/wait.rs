@@ -31,14 +31,11 @@ impl<'a> Waiting<'a> {
             return Self(None);
         }
         let mut schedule = baton.schedule();
-        let stream = schedule.streams.iter_mut().find(|stream| Some(stream.worker) == WORKER.get());
-        let counted = match stream {
-            // A stream counts until its end.
-            Some(stream) => std::mem::replace(&mut stream.waits, true),
-            None => false,
-        };
-        let own = stream_of(&schedule).is_none();
-        if counted {
+        // A stream that waits once counts as waiting until its end.
+        let stream = stream_of(&schedule);
+        if let Some(at) = stream
+            && std::mem::replace(&mut schedule.streams[at].waits, true)
+        {
             return Self(None);
         }
         schedule.waiting += 1;
@@ -47,7 +44,7 @@ impl<'a> Waiting<'a> {
         if jobs && schedule.called == 0 {
             baton.call_helper(schedule);
         }
-        Self(own.then_some(baton))
+        Self(stream.is_none().then_some(baton))
     }
 }
 

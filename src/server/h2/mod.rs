@@ -1,0 +1,225 @@
+//! HTTP/2 connections: hyper speaks the protocol, this translates to the shared exchange.
+
+mod body;
+mod translate;
+mod watch;
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use smallvec::SmallVec;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::context::Context;
+use super::timeouts::{Registered, Watch};
+use crate::http::{self as exchange, BodyError, ConnInfo, Link, LinkWaker, Progress, ResponseHead};
+use crate::server::access_log::AccessEntry;
+use body::{ResponseBody, Rewind};
+use translate::{head_of, response_of};
+use watch::{cut_at, cut_if_stalled, upload};
+
+/// Requests at once on one connection.
+const MAX_STREAMS: u32 = 256;
+/// Pings on a silent connection, so that a dead one is found.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// How long a client without requests has to take its leave.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// Serves an HTTP/2 connection to its end. `begun`: what has been read of it.
+pub(crate) async fn serve<I>(
+    io: I,
+    begun: Bytes,
+    cx: Arc<Context>,
+    info: Arc<ConnInfo>,
+    watch: Registered,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let config = &cx.config;
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(config.max_head_size.min(u32::MAX as usize) as u32)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(config.write_timeout);
+    let streams = Arc::new(Streams {
+        open: AtomicUsize::new(0),
+        watch: watch.0.clone(),
+        idle: config.idle_timeout,
+        leaving: AtomicBool::new(false),
+    });
+    let service = {
+        let (cx, streams) = (cx.clone(), streams.clone());
+        hyper::service::service_fn(move |request| {
+            respond(request, cx.clone(), info.clone(), Stream::open(&streams))
+        })
+    };
+    let mut connection =
+        std::pin::pin!(builder.serve_connection(TokioIo::new(Rewind { begun, io }), service));
+    watch.0.arm(config.idle_timeout);
+    let result = poll_fn(|task| {
+        watch.0.set_task(task.waker());
+        let idle = watch.0.expired() && streams.open.load(Relaxed) == 0;
+        if idle && streams.leaving.load(Relaxed) {
+            // It does not even answer the ping of the goodbye.
+            return Poll::Ready(Ok(()));
+        }
+        if (idle || cx.registry.draining()) && !streams.leaving.swap(true, Relaxed) {
+            connection.as_mut().graceful_shutdown();
+            if streams.open.load(Relaxed) == 0 {
+                watch.0.arm(GOODBYE);
+            }
+        }
+        connection.as_mut().poll(task)
+    })
+    .await;
+    if let Err(error) = result {
+        log::debug!(target: "gohttp.request", "HTTP/2 connection ended: {error}");
+    }
+}
+
+/// The requests of one connection, to know when it is idle.
+struct Streams {
+    open: AtomicUsize,
+    watch: Arc<Watch>,
+    idle: Duration,
+    /// GOAWAY has been sent.
+    leaving: AtomicBool,
+}
+
+struct Stream(Arc<Streams>);
+
+impl Stream {
+    fn open(streams: &Arc<Streams>) -> Self {
+        streams.open.fetch_add(1, Relaxed);
+        streams.watch.disarm();
+        Self(streams.clone())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.0.open.fetch_sub(1, Relaxed) == 1 {
+            let leaving = self.0.leaving.load(Relaxed);
+            self.0.watch.arm(if leaving { GOODBYE } else { self.0.idle });
+        }
+    }
+}
+
+/// Tells the handler when hyper drops the response: the client has gone.
+struct CloseOnDrop {
+    link: Arc<Link>,
+    access: Option<AccessEntry>,
+    status: u16,
+    sent: u64,
+    whole: bool,
+    _stream: Stream,
+}
+
+impl CloseOnDrop {
+    fn new(link: Arc<Link>, stream: Stream) -> Self {
+        Self { link, access: None, status: 0, sent: 0, whole: false, _stream: stream }
+    }
+}
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.link.close();
+        if let Some(access) = self.access.take() {
+            access.end(self.status, self.sent, self.whole);
+        }
+    }
+}
+
+type Response = ::http::Response<ResponseBody>;
+
+async fn respond(
+    request: ::http::Request<Incoming>,
+    cx: Arc<Context>,
+    info: Arc<ConnInfo>,
+    stream: Stream,
+) -> Result<Response, io::Error> {
+    let (parts, body) = request.into_parts();
+    let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    let link =
+        Link::new(info.clone(), LinkWaker { task, queue: cx.wake.clone() }, !body.is_end_stream());
+    let head =
+        match head_of(&parts, body.size_hint().exact().filter(|_| !body.is_end_stream()), &cx) {
+            Ok(head) => head,
+            Err(status) => {
+                return Ok(refusal(status, CloseOnDrop::new(link, stream), &cx.registry.date()));
+            }
+        };
+    let mut guard = CloseOnDrop::new(link.clone(), stream);
+    guard.access = cx.access_log.map(|log| log.begin(&info, &head));
+    if !body.is_end_stream() {
+        tokio::spawn(upload(body, link.clone(), cx.clone()));
+    }
+    let (request, writer) = exchange::exchange(head, link.clone());
+    cx.dispatch(request, writer);
+
+    let deadline = cx.config.request_timeout.map(|timeout| Instant::now() + timeout);
+    let taken = poll_fn(|_| {
+        let mut out = link.take_outgoing();
+        match (link.upload_error(), out.head.take(), out.progress) {
+            // Nothing has been sent yet: what the client did wrong is the answer, whatever the
+            // handler made of it.
+            (Some(error), ..) if error != BodyError::Disconnected => {
+                Poll::Ready(Ok(Err(error.status())))
+            }
+            (_, Some(head), _) => Poll::Ready(Ok(Ok((head, out)))),
+            (_, None, Progress::Open) => Poll::Pending,
+            (_, None, _) => Poll::Ready(Err(io::Error::other("no response"))),
+        }
+    });
+    let taken = match deadline {
+        Some(at) => tokio::time::timeout_at(at, taken).await.unwrap_or(Ok(Err(504)))?,
+        None => taken.await?,
+    };
+    let (mut head, out) = match taken {
+        Ok(taken) => taken,
+        Err(status) => return Ok(refusal(status, guard, &cx.registry.date())),
+    };
+    guard.status = head.status();
+    guard.whole = out.progress == Progress::Complete && out.body.is_empty();
+    if out.progress == Progress::Open {
+        tokio::spawn(cut_if_stalled(link.clone(), cx.config.write_timeout));
+        if let Some(at) = deadline {
+            tokio::spawn(cut_at(link.clone(), at));
+        }
+    }
+    let response = response_of(&mut head, &cx.registry.date());
+    Ok(response.map(|()| ResponseBody {
+        ready: out.body,
+        next: 0,
+        progress: out.progress,
+        length: head.content_length(),
+        guard,
+    }))
+}
+
+/// A small answer of the server's own.
+fn refusal(status: u16, mut guard: CloseOnDrop, date: &[u8; 29]) -> Response {
+    guard.link.close();
+    guard.status = status;
+    let body = format!("{status} {}\n", exchange::reason_phrase(status));
+    let mut head = ResponseHead::text(status, body.len());
+    response_of(&mut head, date).map(|()| ResponseBody {
+        length: head.content_length(),
+        ready: SmallVec::from_elem(Bytes::from(body), 1),
+        next: 0,
+        progress: Progress::Complete,
+        guard,
+    })
+}

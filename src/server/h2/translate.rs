@@ -1,0 +1,95 @@
+//! Heads of HTTP/2, from hyper's types to the exchange's and back.
+
+use crate::http::{RequestHead, RequestHeadBuilder, ResponseHead, Version};
+use crate::server::context::Context;
+use crate::server::h1::is_host;
+
+/// Translates a head; an error is the status to answer with.
+pub(super) fn head_of(
+    parts: &::http::request::Parts,
+    length: Option<u64>,
+    cx: &Context,
+) -> Result<Box<RequestHead>, u16> {
+    let config = &cx.config;
+    let target = parts.uri.path_and_query().map_or("/", |pq| pq.as_str());
+    if target.len() > config.max_target_size {
+        return Err(414);
+    }
+    if parts.headers.len() > config.max_headers {
+        return Err(431);
+    }
+    if parts.method == ::http::Method::CONNECT {
+        return Err(405);
+    }
+    if target == "*" && parts.method != ::http::Method::OPTIONS {
+        return Err(400);
+    }
+    for once in [::http::header::HOST, ::http::header::CONTENT_LENGTH] {
+        if parts.headers.get_all(once).iter().nth(1).is_some() {
+            return Err(400);
+        }
+    }
+    let capacity = parts.headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum::<usize>();
+    let mut head = RequestHeadBuilder::new(
+        parts.method.as_str().as_bytes(),
+        Version::Http2,
+        capacity + target.len() + 64,
+    );
+    head.target(target.as_bytes());
+    let mut cookies: Vec<u8> = Vec::new();
+    for (name, value) in &parts.headers {
+        if name == ::http::header::COOKIE {
+            // Split for compression only (RFC 9113 section 8.2.3).
+            if !cookies.is_empty() {
+                cookies.extend_from_slice(b"; ");
+            }
+            cookies.extend_from_slice(value.as_bytes());
+        } else {
+            head.field(name.as_str().as_bytes(), value.as_bytes().trim_ascii());
+        }
+    }
+    if !cookies.is_empty() {
+        head.field(b"cookie", &cookies);
+    }
+    match parts.uri.authority() {
+        Some(authority) if is_host(authority.as_str().as_bytes()) => {
+            head.host(authority.as_str().as_bytes())
+        }
+        Some(_) => return Err(400),
+        None => match parts.headers.get(::http::header::HOST) {
+            Some(host) if is_host(host.as_bytes()) => head.host(host.as_bytes()),
+            _ => return Err(400),
+        },
+    }
+    if let Some(length) = length {
+        if config.max_body_size.is_some_and(|max| length > max) {
+            return Err(413);
+        }
+        head.content_length(length);
+    }
+    Ok(head.build())
+}
+
+/// Translates a response's head.
+pub(super) fn response_of(head: &mut ResponseHead, date: &[u8; 29]) -> ::http::Response<()> {
+    let mut response = ::http::Response::new(());
+    *response.status_mut() = ::http::StatusCode::from_u16(head.status()).unwrap_or_default();
+    let headers = response.headers_mut();
+    for (name, value) in head.fields() {
+        // Both have been checked as they were put in; what http refuses beyond that is left out.
+        if let (Ok(name), Ok(value)) =
+            (::http::HeaderName::from_bytes(name), ::http::HeaderValue::from_bytes(value))
+        {
+            headers.append(name, value);
+        }
+    }
+    if !head.has_date()
+        && let Ok(value) = ::http::HeaderValue::from_bytes(date)
+    {
+        headers.insert(::http::header::DATE, value);
+    }
+    if let Some(length) = head.content_length().filter(|_| head.status() != 204) {
+        headers.insert(::http::header::CONTENT_LENGTH, length.into());
+    }
+    response
+}
