@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The engine and the faces, compiled.
-#[pymodule(gil_used = false)]
+// Free-threaded builds have not been tested: what is told by reference counts needs the GIL.
+#[pymodule(gil_used = true)]
 mod _gohttp {
     #[pymodule_export]
     use crate::asgi::AsgiEngine;

@@ -168,7 +168,8 @@ class Request:
     @property
     def remote_addr(self, /) -> str:
         """
-        The client's address and port: `'127.0.0.1:52814'`; empty on a Unix socket.
+        The client's address and port: `'127.0.0.1:52814'`; empty on a Unix socket. Behind a
+        trusted proxy, the address alone that the proxy tells.
         """
     @property
     def url(self, /) -> str:

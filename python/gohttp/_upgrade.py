@@ -1,6 +1,7 @@
 """The client's connection as WebSocket packages for WSGI look for it in environ."""
 
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,13 +16,15 @@ class UpgradeSocket:
     def __init__(self, take: Callable[[], int]) -> None:
         self._take = take
         self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return "<UpgradeSocket, not taken>" if self._socket is None else repr(self._socket)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
-        if self._socket is None:
-            self._socket = socket.socket(fileno=self._take())
+        with self._lock:
+            if self._socket is None:
+                self._socket = socket.socket(fileno=self._take())
         return getattr(self._socket, name)

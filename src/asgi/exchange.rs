@@ -15,7 +15,7 @@ use super::awaitable::{Awaitable, Until};
 use super::engine::LoopContext;
 use super::message::{self, Sent};
 use crate::bridge::app;
-use crate::bridge::refcount::references;
+use crate::bridge::refcount::{references, unwatched};
 use crate::http::{BodyEvent, Request, ResponseWriter, WriteError};
 use crate::wake::lock;
 
@@ -302,6 +302,8 @@ impl Handles {
             && references(py, &self.object) == 3
             // Ours and the object's.
             && Arc::strong_count(&self.exchange) == 2
+            && unwatched(py, &self.receive)
+            && unwatched(py, &self.send)
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) fn fail(
 ) {
     if is_timeout(py, error) {
         log::info!(target: "gohttp.request", "{what} was ended by its time-out");
-        return with_writer(&mut ResponseWriter::abort);
+        return with_writer(&mut |writer| writer.fail(504));
     }
     let mut fault = None;
     let (mut committed, mut ended) = (false, false);

@@ -11,9 +11,18 @@ fn exception(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     Ok(module.getattr(intern!(py, "RequestTimeout"))?.cast_into()?)
 }
 
-/// Whether an exception is the one that [`interrupt`] raises.
+/// Whether an exception is the one that [`interrupt`] raises, or came of it.
 pub(crate) fn is_timeout(py: Python<'_>, error: &PyErr) -> bool {
-    exception(py).is_ok_and(|class| error.get_type(py).is(&class))
+    fn search(error: &Bound<'_, PyAny>, class: &Bound<'_, PyType>, depth: u32) -> bool {
+        let next = |name: &str| {
+            let caused = error.getattr_opt(name).ok().flatten();
+            caused.is_some_and(|cause| search(&cause, class, depth - 1))
+        };
+        depth > 0
+            && !error.is_none()
+            && (error.get_type().is(class) || next("__cause__") || next("__context__"))
+    }
+    exception(py).is_ok_and(|class| search(error.value(py).as_any(), &class, 12))
 }
 
 /// A thread as Python numbers it (`threading.get_ident()`).

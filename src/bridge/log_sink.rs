@@ -130,13 +130,6 @@ fn logger<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
     py.import("logging")?.call_method1("getLogger", (name,))
 }
 
-/// Logs an error that is not an exception.
-pub(crate) fn error(py: Python<'_>, message: &str) {
-    if let Err(error) = emit(py, Level::Error, "gohttp.error", message) {
-        error.write_unraisable(py, None);
-    }
-}
-
 /// Logs an error of the application, with its traceback.
 pub(crate) fn app_error(py: Python<'_>, message: &str, error: &PyErr) {
     let emitted = (|| {

@@ -333,6 +333,19 @@ impl Link {
         wake_all(readers);
     }
 
+    /// Whether the handler may still give more of the response.
+    pub fn unfinished(&self) -> bool {
+        !self.gone() && lock(&self.state).progress == Progress::Open
+    }
+
+    /// Ends the response from outside: the client sees that it is not whole, the handler that the
+    /// client is gone.
+    pub fn cut(&self) {
+        self.close();
+        lock(&self.state).progress = Progress::Aborted;
+        self.wake_connection();
+    }
+
     /// The client has gone: whoever waits on this request is told.
     pub fn close(&self) {
         let (readers, writers, uploader) = {
@@ -446,14 +459,21 @@ impl Link {
 
     /// Gives the end of the body out of a file. Returns whether the client is still there.
     pub(super) fn give_file(&self, head: Option<ResponseHead>, file: FilePart) -> bool {
-        if !self.gone() {
-            lock(&self.state).file = Some(file);
-        }
-        self.give(head, Bytes::new(), Progress::Complete)
+        self.give_all(head, Bytes::new(), Some(file), Progress::Complete)
     }
 
     /// Gives parts of the response in one step. Returns whether the client is still there.
     pub(super) fn give(&self, head: Option<ResponseHead>, data: Bytes, progress: Progress) -> bool {
+        self.give_all(head, data, None, progress)
+    }
+
+    fn give_all(
+        &self,
+        head: Option<ResponseHead>,
+        data: Bytes,
+        file: Option<FilePart>,
+        progress: Progress,
+    ) -> bool {
         let mut state = lock(&self.state);
         if self.gone() {
             state.progress = progress;
@@ -466,6 +486,7 @@ impl Link {
             state.body_len += data.len();
             state.body.push(data);
         }
+        state.file = file;
         state.progress = progress;
         self.wake_connection();
         true

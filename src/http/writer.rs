@@ -149,6 +149,16 @@ impl ResponseWriter {
         self.link.gone()
     }
 
+    /// Whether the whole declared length has been given: nothing more will be sent.
+    pub fn is_satisfied(&self) -> bool {
+        self.stage == Stage::Satisfied
+    }
+
+    /// Whether `length` more bytes would go beyond the declared length.
+    pub fn would_exceed(&self, length: usize) -> bool {
+        !self.bodiless && self.remaining.is_some_and(|left| length as u64 > left)
+    }
+
     /// What the client did wrong, if it has gone or its body cannot be had: an I/O error of the
     /// handler is then no fault of the handler.
     pub fn client_fault(&self) -> Option<BodyError> {

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyString};
 use super::headers::Headers;
 use crate::bridge::baton::Baton;
 use crate::bridge::convert::{body_error, latin1};
-use crate::http::{BodyEvent, Request, RequestHead};
+use crate::http::{BodyEvent, Request, RequestHead, forwarded};
 use crate::wake::lock;
 
 /// A request. All of it may be read from any thread, also after the handler has ended.
@@ -68,10 +68,14 @@ impl NativeRequest {
         self.head().version().as_str()
     }
 
-    /// The client's address and port: `'127.0.0.1:52814'`; empty on a Unix socket.
+    /// The client's address and port: `'127.0.0.1:52814'`; empty on a Unix socket. Behind a
+    /// trusted proxy, the address alone that the proxy tells.
     #[getter]
     fn remote_addr(&self) -> String {
         let conn = self.request.conn();
+        if let Some(client) = forwarded(self.head(), conn).client {
+            return client.to_string();
+        }
         match (&*conn.peer_host, conn.peer_port) {
             ("", _) => String::new(),
             (host, port) if host.contains(':') => format!("[{host}]:{port}"),

@@ -43,11 +43,13 @@ const MAGIC: [(&[u8], &str); 12] = [
 pub(super) fn content_type(data: &[u8]) -> &'static str {
     let data = &data[..data.len().min(WINDOW)];
     let text = data.trim_ascii_start();
-    let is_html = HTML.iter().any(|tag| {
-        text.len() > tag.len()
-            && text[..tag.len()].eq_ignore_ascii_case(tag)
-            && (*tag == b"<!--" || matches!(text[tag.len()], b' ' | b'>' | b'\t' | b'\r' | b'\n'))
-    });
+    let is_html = text.starts_with(b"<")
+        && HTML.iter().any(|tag| {
+            text.len() > tag.len()
+                && text[..tag.len()].eq_ignore_ascii_case(tag)
+                && (*tag == b"<!--"
+                    || matches!(text[tag.len()], b' ' | b'>' | b'\t' | b'\r' | b'\n'))
+        });
     if is_html {
         return "text/html; charset=utf-8";
     }

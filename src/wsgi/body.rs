@@ -122,7 +122,9 @@ fn send_each(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -
             streaming = Some(exchange.baton().streaming());
         }
         match write(py, exchange, data) {
-            Ok(()) => {}
+            Ok(false) => {}
+            // "Stop iterating over the response when enough data has been sent."
+            Ok(true) => break,
             // The client has gone; nobody is left to tell.
             Err(WriteError::Gone) => return Ok(()),
             Err(error) => return Err(write_error(py, error)),
@@ -131,17 +133,18 @@ fn send_each(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -
     concluded(exchange, exchange.write(|writer| writer.finish(Bytes::new())))
 }
 
-/// Gives a piece to the client and waits until there is room for another.
-pub(super) fn write(py: Python<'_>, exchange: &Exchange, data: Bytes) -> Result<(), WriteError> {
+/// Gives a piece to the client and waits until there is room for another. Returns whether the
+/// whole declared length has been given.
+pub(super) fn write(py: Python<'_>, exchange: &Exchange, data: Bytes) -> Result<bool, WriteError> {
     if data.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
-    exchange.write(|writer| writer.write(data))?;
+    let all = exchange.write(|writer| writer.write(data).map(|()| writer.is_satisfied()))?;
     exchange.baton().wait(py, |cx| match &exchange.state().writer {
         Some(writer) => writer.poll_room(cx),
         None => Poll::Ready(()),
     });
-    Ok(())
+    Ok(all)
 }
 
 fn piece(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {

@@ -79,7 +79,8 @@ impl Environ {
             }
             _ => &decoded,
         };
-        latin1(py, inner)
+        // `OPTIONS *` is about no path (RFC 3875 section 4.1.5 has them begin with a slash).
+        latin1(py, if inner == b"*" { b"" } else { inner })
     }
 }
 
@@ -120,6 +121,12 @@ impl Describe for Environ {
         }
         if last.is_none_or(|last| last.query() != head.query()) {
             environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, head.query()))?;
+        }
+        if last.is_none_or(|last| (last.path(), last.query()) != (head.path(), head.query())) {
+            // As it was sent; the two names that servers have given it.
+            let target = latin1(py, &head.target());
+            environ.set_item(intern!(py, "RAW_URI"), &target)?;
+            environ.set_item(intern!(py, "REQUEST_URI"), target)?;
         }
         if last.is_none_or(|last| last.version() != head.version()) {
             environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol(py, head))?;

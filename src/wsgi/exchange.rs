@@ -13,7 +13,7 @@ use super::input::{Buffer, Input};
 use super::start_response::{StartResponse, Write};
 use crate::bridge::app;
 use crate::bridge::baton::Baton;
-use crate::bridge::refcount::references;
+use crate::bridge::refcount::{references, unwatched};
 use crate::http::{Request, ResponseWriter, Version, WriteError};
 use crate::wake::lock;
 
@@ -144,5 +144,7 @@ impl Handles {
             // The methods' and ours.
             && references(py, &self.starter) == 3
             && references(py, &self.starter.get().write) == 1
+            && unwatched(py, &self.start_response)
+            && unwatched(py, &self.early_hints)
     }
 }

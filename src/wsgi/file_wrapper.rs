@@ -40,8 +40,9 @@ impl FileWrapper {
             .extract()?;
         let file = own_file(own);
         let found = file.metadata()?;
+        // Files of the kernel's own say that they are empty, and are not.
         let rest = found.len().saturating_sub(offset);
-        Ok(found.is_file().then(|| FilePart::new(file, offset, rest)))
+        Ok((found.is_file() && rest > 0).then(|| FilePart::new(file, offset, rest)))
     }
 }
 

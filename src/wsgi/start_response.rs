@@ -63,15 +63,17 @@ impl StartResponse {
     /// Takes the connection over and returns the descriptor of a socket that speaks with the
     /// client; the caller owns it. Raises `OSError` if the response has begun or the client has
     /// gone.
-    fn hijack(&self) -> PyResult<i32> {
+    fn hijack(&self, py: Python<'_>) -> PyResult<i32> {
         let mut state = self.exchange.state();
         let taken = match &mut state.writer {
             Some(writer) => writer.hijack(),
             None => Err(std::io::ErrorKind::NotConnected.into()),
         };
-        state.hijacked = taken.is_ok();
+        state.hijacked |= taken.is_ok();
         drop(state);
-        Ok(taken?.into_raw_fd())
+        let taken = taken?.into_raw_fd();
+        self.exchange.baton().set_aside(py);
+        Ok(taken)
     }
 }
 
@@ -134,6 +136,14 @@ pub(crate) struct Write(pub(super) Arc<Exchange>);
 impl Write {
     #[pyo3(signature = (data, /))]
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
-        body::write(py, &self.0, bytes_of(data)).map_err(|error| body::write_error(py, error))
+        let data = bytes_of(data);
+        let over = self.0.write(|writer| Ok(writer.would_exceed(data.len()))) == Ok(true);
+        body::write(py, &self.0, data).map_err(|error| body::write_error(py, error))?;
+        if over {
+            return Err(PyAssertionError::new_err(
+                "write() of more than the declared Content-Length",
+            ));
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
-"""Real apps of Flask, Django, FastAPI and Starlette, served by gohttp and used over HTTP.
+"""Real apps of many frameworks, served by gohttp and used over HTTP and WebSocket.
 
-Each app is started once per way of serving it: one worker and two, and for ASGI on asyncio and on
-uvloop.  With
+Those of Flask, Django, FastAPI and Starlette are started once per way of serving them: one worker
+and two, and for ASGI on asyncio and on uvloop; the others once.  With
 
     GOHTTP_TEST_SERVER=reference python -m pytest tests/frameworks
 

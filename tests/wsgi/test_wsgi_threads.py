@@ -117,11 +117,11 @@ def test_never_more_calls_at_once_than_threads(server: Server, hold: Hold) -> No
     held = hold(server, 3 * THREADS)
     held.wait_begun(THREADS)
     with server.connect() as connection:
-        connection.send_request("GET", "/ok")
+        connection.send_request("GET", "/never-met")
         assert_still_unanswered(connection)
         assert held.begun() == THREADS
         held.release()
-        assert connection.read_response().body == b"ok"
+        connection.read_response()
     assert get_json(server, "/inside") == {"now": 0, "most": THREADS}
     assert worker_threads(server.pid) <= THREADS
 

@@ -23,6 +23,17 @@ const PROBE_EVERY: u32 = 16;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kind(u16);
 
+/// What is known of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Nothing, or it is to be found out anew.
+    Unknown,
+    /// It has been quick on average.
+    Quick,
+    /// It belongs on another thread than the driving one.
+    Slow,
+}
+
 /// The kind of a request.
 pub(super) fn kind_of(head: &RequestHead) -> Kind {
     let mut hasher = FxHasher::default();
@@ -50,10 +61,14 @@ impl Costs {
         }
     }
 
-    /// Whether this request should be run by another thread than the driving one.
-    pub(super) fn goes_elsewhere(&self, kind: Kind) -> bool {
-        self.averages[kind.0 as usize].load(Relaxed) > SLOW
-            && !self.slow_seen.fetch_add(1, Relaxed).is_multiple_of(PROBE_EVERY)
+    /// Where a request of this kind should be run.
+    pub(super) fn pace(&self, kind: Kind) -> Pace {
+        match self.averages[kind.0 as usize].load(Relaxed) {
+            0 => Pace::Unknown,
+            1..=SLOW => Pace::Quick,
+            _ if self.slow_seen.fetch_add(1, Relaxed).is_multiple_of(PROBE_EVERY) => Pace::Unknown,
+            _ => Pace::Slow,
+        }
     }
 
     /// Notes how long a handler took; `driving`: on the driving thread. Two threads may lose one
@@ -85,7 +100,7 @@ mod tests {
     const SLEEPY: Duration = Duration::from_millis(10);
 
     fn slow(costs: &Costs) -> bool {
-        (0..PROBE_EVERY).filter(|_| costs.goes_elsewhere(KIND)).count() > 1
+        (0..PROBE_EVERY).filter(|_| costs.pace(KIND) == Pace::Slow).count() > 1
     }
 
     #[test]

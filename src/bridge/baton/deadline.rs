@@ -4,15 +4,15 @@
 //! is dealt with: its stack is logged, an exception is raised in it, and if it does not end then,
 //! its thread is given up.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use pyo3::prelude::*;
 
 use super::{Baton, WORKER};
+use crate::bridge::app;
 use crate::bridge::interrupt::{Ident, Interruption, forgive, interrupt, was_raised_in};
-use crate::bridge::{app, log_sink};
 use crate::http::RequestHead;
 use crate::wake::lock;
 
@@ -24,8 +24,8 @@ const GIL_PATIENCE: u32 = 6;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     InTime,
-    /// The log thread has been asked to interrupt it.
-    Overdue(u32),
+    /// The deadline thread has been asked to interrupt it.
+    Overdue,
     Interrupted(u32),
     /// It did not end; its thread does not count any more.
     GivenUp,
@@ -33,6 +33,8 @@ enum Stage {
 
 /// A handler with a deadline.
 struct Running {
+    /// Tells it from the worker's next one.
+    number: u64,
     worker: usize,
     thread: Ident,
     deadline: u32,
@@ -41,8 +43,8 @@ struct Running {
 }
 
 enum Order {
-    Interrupt(usize),
-    GiveUp(usize),
+    Interrupt(u64),
+    GiveUp(u64),
 }
 
 /// See the module's text.
@@ -50,6 +52,9 @@ enum Order {
 pub(super) struct Deadlines {
     running: Mutex<Vec<Running>>,
     orders: OnceLock<Sender<Order>>,
+    numbers: AtomicU64,
+    /// The tick at which the deadline thread began to wait for the GIL; 0 while it does not.
+    waits_since: AtomicU32,
     stuck_told: AtomicBool,
 }
 
@@ -62,11 +67,15 @@ impl Deadlines {
         let (sender, receiver) = channel();
         let weak = Arc::downgrade(baton);
         std::thread::Builder::new().name("gohttp-deadline".into()).spawn(move || {
-            carry_out(&receiver, |py, order| {
-                if let Some(baton) = weak.upgrade() {
+            while let Ok(order) = receiver.recv() {
+                let Some(baton) = weak.upgrade() else { return };
+                let waits = &baton.deadlines.waits_since;
+                waits.store(baton.ticks.load(Relaxed).max(1), Relaxed);
+                Python::attach(|py| {
+                    waits.store(0, Relaxed);
                     baton.carry_out(py, &order);
-                }
-            });
+                });
+            }
         })?;
         // Set once: a baton is run once.
         let _ = baton.deadlines.orders.set(sender);
@@ -79,10 +88,13 @@ impl Deadlines {
         // Without its number a thread cannot be interrupted; the client gets its 504 all the same.
         let Ok(thread) = Ident::current(py) else { return };
         let what = app::describe(head);
-        lock(&self.running).push(Running { worker, thread, deadline, what, stage: Stage::InTime });
+        let number = self.numbers.fetch_add(1, Relaxed);
+        let stage = Stage::InTime;
+        lock(&self.running).push(Running { number, worker, thread, deadline, what, stage });
     }
 
-    /// The calling worker has left its handler. Returns whether it had been given up.
+    /// The calling worker's handler has no deadline any more: it has left it, or speaks with its
+    /// client itself. Returns whether its thread had been given up.
     pub(super) fn leave(&self, py: Python<'_>) -> bool {
         let Some(worker) = WORKER.get() else { return false };
         let mut running = lock(&self.running);
@@ -99,45 +111,49 @@ impl Deadlines {
         log::warn!(target: "gohttp.error", "{} has ended after all", left.what);
         true
     }
-
-    /// Looks at the clock.
-    fn tick(&self, now: u32) -> Option<String> {
-        let mut stuck = None;
-        let orders = self.orders.get()?;
-        for running in lock(&self.running).iter_mut() {
-            // The other end lives as long as the process.
-            match running.stage {
-                Stage::InTime if now >= running.deadline => {
-                    running.stage = Stage::Overdue(now);
-                    let _ = orders.send(Order::Interrupt(running.worker));
-                }
-                Stage::Overdue(at) if now >= at + GIL_PATIENCE => {
-                    stuck = Some(running.what.clone());
-                }
-                Stage::Interrupted(at) if now >= at + GRACE => {
-                    running.stage = Stage::GivenUp;
-                    let _ = orders.send(Order::GiveUp(running.worker));
-                }
-                _ => {}
-            }
-        }
-        stuck.filter(|_| !self.stuck_told.swap(true, Relaxed))
-    }
-}
-
-fn carry_out(orders: &Receiver<Order>, act: impl Fn(Python<'_>, Order)) {
-    while let Ok(order) = orders.recv() {
-        Python::attach(|py| act(py, order));
-    }
 }
 
 impl Baton {
     /// Every 250 ms: who is late?
     pub(super) fn check_deadlines(&self, now: u32) {
-        let Some(what) = self.deadlines.tick(now) else { return };
+        let Some(orders) = self.deadlines.orders.get() else { return };
+        let mut overdue = None;
+        for running in lock(&self.deadlines.running).iter_mut() {
+            // The other end lives as long as the process.
+            match running.stage {
+                Stage::InTime if now >= running.deadline => {
+                    running.stage = Stage::Overdue;
+                    let _ = orders.send(Order::Interrupt(running.number));
+                }
+                Stage::Overdue => overdue = Some(running.what.clone()),
+                Stage::Interrupted(at) if now >= at + GRACE => {
+                    running.stage = Stage::GivenUp;
+                    // With the list locked, so that it is there before the handler can leave.
+                    let mut schedule = self.schedule();
+                    schedule.lost += 1;
+                    schedule.main_lost |= running.worker == 0;
+                    drop(schedule);
+                    let _ = orders.send(Order::GiveUp(running.number));
+                }
+                _ => {}
+            }
+        }
+        let since = self.deadlines.waits_since.load(Relaxed);
+        if since == 0 {
+            self.deadlines.stuck_told.store(false, Relaxed);
+        } else if now >= since + GIL_PATIENCE
+            && let Some(what) = overdue
+            && !self.deadlines.stuck_told.swap(true, Relaxed)
+        {
+            self.tell_stuck(&what);
+        }
+    }
+
+    /// C code keeps the GIL, perhaps for ever.
+    fn tell_stuck(&self, what: &str) {
         // The log needs the GIL, which is what cannot be had.
         eprintln!(
-            "gohttp: {what} is over request_timeout, and its thread keeps the GIL inside C code: \
+            "gohttp: {what} is over request_timeout, and a thread keeps the GIL inside C code: \
              no Python code can run in this process. The stacks of all threads:"
         );
         if let Some(signal) = self.limits.stack_signal {
@@ -151,34 +167,30 @@ impl Baton {
     }
 
     fn carry_out(self: &Arc<Self>, py: Python<'_>, order: &Order) {
-        self.deadlines.stuck_told.store(false, Relaxed);
-        let (Order::Interrupt(worker) | Order::GiveUp(worker)) = order;
+        let (Order::Interrupt(number) | Order::GiveUp(number)) = order;
         let found = lock(&self.deadlines.running)
             .iter()
-            .find(|r| r.worker == *worker && r.stage != Stage::InTime)
-            .map(|r| (r.thread, r.what.clone()));
-        let Some((thread, what)) = found else { return };
+            .find(|r| r.number == *number)
+            .map(|r| (r.thread, r.worker, r.what.clone()));
+        let Some((thread, worker, what)) = found else { return };
         let (spot, stack) = look_at(py, thread).unwrap_or_default();
         match order {
             Order::Interrupt(_) => {
-                let timeout = self.limits.request_timeout.unwrap_or_default().as_secs_f64();
-                log_sink::error(
-                    py,
-                    &format!(
-                        "{what} has run for {timeout} s (request_timeout) on gohttp-{worker}: \
-                         its client was answered, the handler is interrupted. It is here:\n{stack}",
-                    ),
-                );
-                let now = self.ticks.load(Relaxed);
                 was_raised_in(py, thread); // what was left by an earlier request
                 let Ok(interruption) = Interruption::new(py) else { return };
-                for running in lock(&self.deadlines.running).iter_mut() {
-                    if running.worker == *worker && matches!(running.stage, Stage::Overdue(_)) {
-                        // With the list locked: a handler that ends now takes it back.
-                        interrupt(py, thread, &interruption);
-                        running.stage = Stage::Interrupted(now);
-                    }
-                }
+                let now = self.ticks.load(Relaxed);
+                let mut running = lock(&self.deadlines.running);
+                let Some(late) = running.iter_mut().find(|r| r.number == *number) else { return };
+                // With the list locked: a handler that ends now takes it back.
+                interrupt(py, thread, &interruption);
+                late.stage = Stage::Interrupted(now);
+                drop(running);
+                let timeout = self.limits.request_timeout.unwrap_or_default().as_secs_f64();
+                log::error!(
+                    target: "gohttp.error",
+                    "{what} has run for {timeout} s (request_timeout) on gohttp-{worker}: its \
+                     client was answered, the handler is interrupted. It is here:\n{stack}",
+                );
             }
             Order::GiveUp(_) => {
                 let why = if was_raised_in(py, thread) {
@@ -188,25 +200,21 @@ impl Baton {
                         "is blocked in C code called from {spot}, which Python cannot interrupt"
                     )
                 };
-                self.give_up(py, *worker, &format!("{what} {why}"), &stack);
+                self.give_up(&format!("{what} {why}"), &stack);
             }
         }
     }
 
-    /// The thread is lost: another may be started in its place, and where a supervisor starts new
-    /// processes, this one ends when its other requests have.
-    fn give_up(self: &Arc<Self>, py: Python<'_>, worker: usize, what: &str, stack: &str) {
+    /// The thread is lost. Where a supervisor starts new processes, this one ends when its other
+    /// requests have; elsewhere another thread stands in, unless one is all there may be.
+    fn give_up(&self, what: &str, stack: &str) {
         let retire = self.limits.supervised;
-        let then = if retire {
-            "this worker ends after its other requests"
-        } else {
-            "its thread is given up"
+        let then = match (retire, self.max_threads) {
+            (true, _) => "this worker ends after its other requests",
+            (false, 1) => "with --threads 1 nothing else can run until it ends",
+            (false, _) => "its thread is given up, another stands in",
         };
-        log_sink::error(py, &format!("{what}; {then}. It is here:\n{stack}"));
-        let mut schedule = self.schedule();
-        schedule.lost += 1;
-        schedule.main_lost |= worker == 0;
-        drop(schedule);
+        log::error!(target: "gohttp.error", "{what}; {then}. It is here:\n{stack}");
         if retire && let Some(server) = self.server.get() {
             server.drain();
         }

@@ -12,7 +12,7 @@ use crate::http::ResponseHead;
 /// The tick of [`crate::http::Dispatch::tick`].
 const TICK: Duration = Duration::from_millis(250);
 /// Ticks after which a streamed response counts as waiting for its client: it may go on for hours.
-const STREAM_PATIENCE: u32 = 2;
+const STREAM_PATIENCE: u32 = 1;
 /// Seconds after which a refused client may come again.
 const RETRY_AFTER: &[u8] = b"1";
 
@@ -50,7 +50,7 @@ impl Baton {
     /// Whether another request cannot be taken: nobody is free, and enough wait already.
     pub(super) fn overloaded(&self, schedule: &Schedule, slow: bool) -> bool {
         schedule.ready.len() + schedule.slow.len() >= self.limits.queue
-            && (slow || schedule.holder == Holder::Monitor)
+            && (slow || schedule.driven_inside || schedule.holder == Holder::Monitor)
             && !schedule.helper_to_be_had(self.max_threads)
     }
 
@@ -73,6 +73,9 @@ impl Baton {
             while let Some(late) = self.pop_late(now, patience) {
                 self.refuse(late);
             }
+        }
+        while let Some(late) = self.pop_surplus() {
+            self.refuse(late);
         }
         let refused = self.refused.swap(0, Relaxed);
         if refused > 0 {
@@ -98,6 +101,16 @@ impl Baton {
             return schedule.ready.pop_front();
         }
         None
+    }
+
+    /// The newest of too many that came before it was seen that nobody is free for them.
+    fn pop_surplus(&self) -> Option<Job> {
+        let mut schedule = self.schedule();
+        let surplus = schedule.ready.len() + schedule.slow.len() > self.limits.queue;
+        if !surplus || !self.overloaded(&schedule, false) {
+            return None;
+        }
+        schedule.ready.pop_back().or_else(|| schedule.slow.pop_back())
     }
 
     /// Streams that have gone on for a while no longer take a thread from other requests.

@@ -54,6 +54,8 @@ struct Job {
     request: Request,
     writer: ResponseWriter,
     kind: costs::Kind,
+    /// It is of a kind that is known to be quick.
+    quick: bool,
     /// The tick at which it came.
     since: u32,
 }
@@ -104,6 +106,8 @@ struct Schedule {
     wanted: bool,
     /// Odd while the holder is inside a handler; changes with each handler.
     pulse: u64,
+    /// The holder drives from inside a handler that waits for the network.
+    driven_inside: bool,
     /// The holder is waiting for the GIL, which somebody may keep for long.
     attaching: bool,
     monitor_asleep: bool,
@@ -172,6 +176,8 @@ pub(crate) struct Baton {
 thread_local! {
     /// The number of this worker thread.
     static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
+    /// Its handler speaks with the client itself, and waits for it as long as it likes.
+    static ASIDE: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Baton {
@@ -197,6 +203,7 @@ impl Baton {
                 running: 1,
                 wanted: false,
                 pulse: 0,
+                driven_inside: false,
                 attaching: false,
                 monitor_asleep: false,
                 stop: false,
@@ -345,8 +352,10 @@ impl Dispatch for BatonDispatch {
     fn dispatch(&self, request: Request, writer: ResponseWriter) {
         let baton = &self.0;
         let kind = costs::kind_of(&request.head);
-        let slow = baton.max_threads > 1 && baton.costs.goes_elsewhere(kind);
-        let job = Job { request, writer, kind, since: baton.ticks.load(Relaxed) };
+        let pace = baton.costs.pace(kind);
+        let slow = baton.max_threads > 1 && pace == costs::Pace::Slow;
+        let quick = pace == costs::Pace::Quick;
+        let job = Job { request, writer, kind, quick, since: baton.ticks.load(Relaxed) };
         let mut schedule = baton.schedule();
         if baton.overloaded(&schedule, slow) {
             drop(schedule);
@@ -359,7 +368,8 @@ impl Dispatch for BatonDispatch {
             schedule.ready.push_back(job);
             // The monitor runs nothing itself.
             if schedule.holder == Holder::Monitor && schedule.called == 0 {
-                baton.call_helper_within(schedule, baton.quick_threads());
+                let max = if quick { baton.quick_threads() } else { baton.max_threads };
+                baton.call_helper_within(schedule, max);
             }
         }
         baton.driver.wake_queue().nudge_from_inside();

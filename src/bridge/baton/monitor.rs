@@ -105,10 +105,12 @@ impl Baton {
             let why = if self.schedule().main_lost {
                 "was given up"
             } else {
-                "outlasted graceful_timeout"
+                "is still running after graceful_timeout"
             };
             // Logging needs Python, which may be what is stuck.
-            eprintln!("gohttp: a handler on the main thread {why}; the process ends without it.");
+            eprintln!(
+                "gohttp: a handler on the main thread {why} and is abandoned with the process."
+            );
             signal_hook::low_level::exit(1);
         }
     }

@@ -7,7 +7,7 @@ use std::thread::Thread;
 
 use pyo3::prelude::*;
 
-use super::{Baton, Holder, Schedule, Stream, WORKER};
+use super::{ASIDE, Baton, Holder, Schedule, Stream, WORKER};
 
 /// Wakes a parked thread.
 struct Unpark(Thread);
@@ -21,6 +21,9 @@ impl Wake for Unpark {
         self.0.unpark();
     }
 }
+
+/// Streams for each thread that give way at once; the others do so a moment later.
+const STREAMS_AT_ONCE: usize = 4;
 
 /// A worker that waits for the network: another may be started in its place.
 struct Waiting<'a>(Option<&'a Arc<Baton>>);
@@ -67,24 +70,60 @@ pub(crate) struct Streaming<'a>(&'a Baton);
 
 impl Drop for Streaming<'_> {
     fn drop(&mut self) {
-        let mut schedule = self.0.schedule();
-        if let Some(at) = stream_of(&schedule)
-            && schedule.streams.swap_remove(at).waits
-        {
-            schedule.waiting -= 1;
-        }
+        self.0.end_stream();
     }
 }
 
 impl Baton {
     /// The calling worker begins to send a response piece by piece. If that takes long it does not
     /// count as busy: between two events a stream only sleeps.
-    pub(crate) fn streaming(&self) -> Streaming<'_> {
+    pub(crate) fn streaming(self: &Arc<Self>) -> Streaming<'_> {
         if let Some(worker) = WORKER.get() {
             let since = self.ticks.load(Relaxed);
-            self.schedule().streams.push(Stream { worker, since, waits: false });
+            let mut schedule = self.schedule();
+            // Where others wait it gives way at once, as long as these are not too many.
+            let waits = (!schedule.slow.is_empty()
+                || (schedule.holder == Holder::Monitor && !schedule.ready.is_empty()))
+                && schedule.waiting < STREAMS_AT_ONCE * self.max_threads;
+            schedule.streams.push(Stream { worker, since, waits });
+            if waits {
+                schedule.waiting += 1;
+                if schedule.called == 0 {
+                    self.call_helper(schedule);
+                }
+            }
         }
         Streaming(self)
+    }
+
+    /// The calling worker's stream has ended.
+    pub(super) fn end_stream(&self) {
+        let mut schedule = self.schedule();
+        if let Some(at) = stream_of(&schedule)
+            && schedule.streams.swap_remove(at).waits
+        {
+            schedule.waiting -= 1;
+        }
+    }
+
+    /// The calling worker's handler has taken its connection over: it may wait for its client for
+    /// hours, has no deadline, and does not count as busy.
+    pub(crate) fn set_aside(&self, py: Python<'_>) {
+        let Some(worker) = WORKER.get() else { return };
+        self.leave_deadline(py);
+        if !ASIDE.replace(true) {
+            let mut schedule = self.schedule();
+            schedule.waiting += 1;
+            schedule.streams.push(Stream { worker, since: 0, waits: true });
+        }
+    }
+
+    pub(super) fn leave_deadline(&self, py: Python<'_>) {
+        if self.deadlines.leave(py) {
+            let mut schedule = self.schedule();
+            schedule.lost -= 1;
+            schedule.main_lost &= WORKER.get() != Some(0);
+        }
     }
 
     /// Blocks the calling thread, not the server, until `poll` is ready.
@@ -127,6 +166,7 @@ impl Baton {
             }
             // Driving is not being stuck.
             schedule.settle_pulse();
+            schedule.driven_inside = true;
         }
         let mut finished = false;
         let value = self.driver.drive(|cx| {
@@ -143,6 +183,7 @@ impl Baton {
                 && !(schedule.ready.is_empty() && schedule.slow.is_empty());
             if others { Poll::Ready(None) } else { Poll::Pending }
         });
+        self.schedule().driven_inside = false;
         if finished {
             self.stop();
             return value;

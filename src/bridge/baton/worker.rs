@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use super::{Baton, Holder, Job, WORKER, limits};
+use super::{ASIDE, Baton, Holder, Job, Schedule, WORKER, limits};
 
 /// Requests taken one by one before a worker asks the monitor for the baton.
 const STREAK: u32 = 8;
@@ -98,13 +98,15 @@ impl Baton {
         }
         if schedule.holder == Holder::Monitor
             && *streak < STREAK
-            && let Some(job) = schedule.ready.pop_front()
+            && let Some(job) = self.pop_ready(&mut schedule)
         {
             *streak += 1;
             // One helper at a time is called, and each that finds more than it can do calls the
             // next: a burst of quick requests does not start all threads.
             if !schedule.ready.is_empty() && schedule.called == 0 {
-                self.call_helper_within(schedule, self.quick_threads());
+                let quick = schedule.ready.iter().any(|job| job.quick);
+                let max = if quick { self.quick_threads() } else { self.max_threads };
+                self.call_helper_within(schedule, max);
             }
             return Next::Run(Box::new(job));
         }
@@ -116,9 +118,12 @@ impl Baton {
             && schedule.active() <= self.max_threads
             && let Some(job) = schedule.slow.pop_front()
         {
+            if !schedule.slow.is_empty() && schedule.called == 0 {
+                self.call_helper(schedule);
+            }
             return Next::Run(Box::new(job));
         }
-        if me != 0 && schedule.threads > self.max_threads + schedule.waiting {
+        if me != 0 && schedule.threads > self.max_threads + schedule.waiting + schedule.lost {
             // It stood in for one that waited.
             return Next::Stop;
         }
@@ -129,6 +134,15 @@ impl Baton {
             self.driver.wake_queue().nudge();
         }
         Next::Park
+    }
+
+    /// The next job for a thread that does not drive. The one beyond the limit is for quick ones.
+    fn pop_ready(&self, schedule: &mut Schedule) -> Option<Job> {
+        if schedule.active() <= self.max_threads {
+            return schedule.ready.pop_front();
+        }
+        let at = schedule.ready.iter().position(|job| job.quick)?;
+        schedule.ready.remove(at)
     }
 
     /// Drives until there are requests, then runs them, as long as the baton is ours.
@@ -206,7 +220,7 @@ impl Baton {
         driving: bool,
         began: Instant,
     ) -> Instant {
-        let Job { request, mut writer, kind, since } = job;
+        let Job { request, mut writer, kind, since, .. } = job;
         if request.is_gone() {
             // Nobody waits for the answer any more.
             writer.abort();
@@ -219,8 +233,11 @@ impl Baton {
         if catch_unwind(run).is_err() {
             log::error!(target: "gohttp.server", "a handler panicked; the request was answered with 500");
         }
-        if self.limits.request_timeout.is_some() && self.deadlines.leave(py) {
-            self.schedule().lost -= 1;
+        if self.limits.request_timeout.is_some() {
+            self.leave_deadline(py);
+        }
+        if ASIDE.replace(false) {
+            self.end_stream();
         }
         let ended = Instant::now();
         self.costs.note(kind, ended - began, driving);

@@ -78,6 +78,8 @@ pub(crate) struct Connection<I> {
     pub(crate) hijacked: Option<UnixStream>,
     /// The client has sent its last byte.
     pub(crate) read_closed: bool,
+    /// The client has said that it sends no further request.
+    pub(crate) client_ends: bool,
 }
 
 /// Serves a connection to its end.
@@ -101,6 +103,7 @@ pub(crate) async fn serve<I: Transport>(
         date: Date::default(),
         hijacked: None,
         read_closed: false,
+        client_ends: false,
     };
     let mut first = true;
     loop {
@@ -236,33 +239,54 @@ impl<I: Transport> Connection<I> {
             parse::method_of(&self.read).map(|m| format!(" ({m})")).unwrap_or_default(),
             reject.why
         );
-        self.respond_plain(reject.status);
+        self.respond_plain(reject.status, false);
         self.close(false).await;
     }
 
     /// Puts a small answer of the server's own in the write buffer; the connection ends after it.
-    pub(crate) fn respond_plain(&mut self, status: u16) {
+    pub(crate) fn respond_plain(&mut self, status: u16, head_request: bool) {
         let body = format!("{status} {}\n", reason_phrase(status));
-        let answering =
-            Answering { version: Version::Http11, head_request: false, keep_alive: false };
+        let answering = Answering { version: Version::Http11, head_request, keep_alive: false };
         let date = self.cx.registry.date_of(&mut self.date);
         self.write.append(|out| {
             encode_head(out, &ResponseHead::text(status, body.len()), answering, date);
-            out.extend_from_slice(body.as_bytes());
+            if !head_request {
+                out.extend_from_slice(body.as_bytes());
+            }
         });
     }
 
     /// Passes bytes between the client and the handler's end of a pair, until both have ended.
     async fn relay(mut self) {
         let Some(pair) = self.hijacked.take() else { return };
-        let relayed = async {
-            let mut pair = tokio::net::UnixStream::from_std(pair)?;
-            // What came behind the head is the handler's too.
-            pair.write_all(&self.read).await?;
-            tokio::io::copy_bidirectional(&mut self.io, &mut pair).await
+        let mut progress = 0;
+        // Interim responses may be on their way.
+        let flushed = poll_fn(|cx| self.write.poll_flush(&mut self.io, cx, &mut progress)).await;
+        let (Ok(()), Ok(mut pair)) = (flushed, tokio::net::UnixStream::from_std(pair)) else {
+            return;
         };
-        // How such a connection ends is the handler's and the client's affair.
-        let _ = relayed.await;
+        let (mut from_client, mut to_client) = tokio::io::split(self.io);
+        let (mut from_handler, mut to_handler) = pair.split();
+        let read = std::mem::take(&mut self.read);
+        // How one side ends is told to the other as an end; errors are theirs to see.
+        let up = async {
+            // What came behind the head is the handler's too.
+            if to_handler.write_all(&read).await.is_ok() {
+                let _ = tokio::io::copy(&mut from_client, &mut to_handler).await;
+            }
+            to_handler.shutdown().await
+        };
+        let down = async {
+            let _ = tokio::io::copy(&mut from_handler, &mut to_client).await;
+            to_client.shutdown().await
+        };
+        let (mut up, mut down) = (pin!(up), pin!(down));
+        // How such a connection ends is the handler's and the client's affair; but a client that
+        // does not follow its handler is not waited for for ever.
+        tokio::select! {
+            _ = &mut down => drop(tokio::time::timeout(LINGER, up).await),
+            _ = &mut up => drop(down.await),
+        }
     }
 
     /// Writes what is left, says goodbye, and reads what the client still sends for a while, so
@@ -271,14 +295,18 @@ impl<I: Transport> Connection<I> {
         self.watch.0.arm(self.cx.config.write_timeout);
         let flushed = poll_fn(|cx| {
             let mut progress = 0;
-            match self.write.poll_flush(&mut self.io, cx, &mut progress) {
+            let flushed = self.write.poll_flush(&mut self.io, cx, &mut progress);
+            if progress > 0 {
+                self.watch.0.arm(self.cx.config.write_timeout);
+            }
+            match flushed {
                 Poll::Pending if self.watch.0.expired() => Poll::Ready(false),
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(result) => Poll::Ready(result.is_ok()),
             }
         })
         .await;
-        if flushed && clean && self.read.is_empty() {
+        if flushed && clean && self.client_ends && self.read.is_empty() {
             // The client has said all it had to say: nothing of its can be answered by a reset,
             // and closing is goodbye enough.
             return;

@@ -55,6 +55,7 @@ impl<I: Transport> Connection<I> {
     /// Has a request answered.
     pub(crate) async fn exchange(&mut self, parsed: Parsed) -> After {
         self.watch.0.disarm();
+        self.client_ends = !parsed.keep_alive;
         self.read.advance(parsed.consumed);
         let upload = Upload::new(parsed.framing, self.cx.config.max_body_size);
         self.link.renew(!upload.ended());
@@ -198,7 +199,12 @@ impl<I: Transport> Connection<I> {
         } else {
             Waiting::Handler
         };
-        if self.watch.0.expired() && !progress {
+        if !exchange.done && exchange.deadline.is_some_and(|d| self.watch.0.reached(d)) {
+            return Poll::Ready(self.time_out(exchange));
+        }
+        // Once the handler has ended, the client has the time that clients have.
+        let relieved = exchange.done && exchange.deadline.take().is_some();
+        if self.watch.0.expired() && !progress && !relieved {
             match exchange.waiting {
                 Waiting::Client => {
                     log::info!(target: "gohttp.request", "{}: connection cut: the client took nothing for write_timeout", self.info.peer_host);
@@ -210,10 +216,7 @@ impl<I: Transport> Connection<I> {
                 Waiting::Handler => {}
             }
         }
-        if !exchange.done && exchange.deadline.is_some_and(|d| self.watch.0.reached(d)) {
-            return Poll::Ready(self.time_out(exchange));
-        }
-        if waiting != exchange.waiting || progress {
+        if waiting != exchange.waiting || progress || relieved {
             exchange.waiting = waiting;
             match waiting {
                 Waiting::Client => self.watch.0.arm(self.cx.config.write_timeout),
@@ -241,7 +244,7 @@ impl<I: Transport> Connection<I> {
             return After::Abort;
         }
         exchange.status = 504;
-        self.respond_plain(504);
+        self.respond_plain(504, exchange.answering.head_request);
         After::Refuse
     }
 
@@ -312,7 +315,7 @@ impl<I: Transport> Connection<I> {
     fn reject_upload(&mut self, exchange: &mut Exchange, error: BodyError) {
         log::info!(target: "gohttp.request", "{} for a request from {}: {error}", error.status(), self.info.peer_host);
         exchange.status = error.status();
-        self.respond_plain(error.status());
+        self.respond_plain(error.status(), exchange.answering.head_request);
     }
 
     /// Whether an unread body is short enough to be thrown away; else the connection ends.

@@ -109,11 +109,14 @@ impl WriteBuf {
             *progress += n;
             self.advance(n);
         }
-        while let Some(file) = &mut self.file {
+        if let Some(file) = &mut self.file {
             *progress += ready!(io.poll_send_file(cx, file))?;
-            if file.is_empty() {
-                self.file = None;
+            if !file.is_empty() {
+                // Others get their turn.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
+            self.file = None;
         }
         Poll::Ready(Ok(()))
     }

@@ -41,9 +41,9 @@ pub(super) async fn upload(mut body: Incoming, link: Arc<Link>, cx: Arc<Context>
 /// Ends a response that is not complete by `deadline`.
 pub(super) async fn cut_at(link: Arc<Link>, deadline: Instant) {
     tokio::time::sleep_until(deadline).await;
-    if link.untaken().is_some() {
+    if link.unfinished() {
         log::warn!(target: "gohttp.request", "HTTP/2 stream cut: its handler did not end within request_timeout");
-        link.close();
+        link.cut();
     }
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn cut_if_stalled(link: Arc<Link>, timeout: Duration) {
     while let Some(now) = link.untaken() {
         if now.0 > 0 && last == Some(now.1) {
             log::info!(target: "gohttp.request", "HTTP/2 stream cut: the client took nothing for write_timeout");
-            return link.close();
+            return link.cut();
         }
         last = Some(now.1);
         tokio::time::sleep(timeout).await;
