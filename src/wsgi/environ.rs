@@ -79,8 +79,7 @@ impl Environ {
             }
             _ => &decoded,
         };
-        // `OPTIONS *` is about no path (RFC 3875 section 4.1.5 has them begin with a slash).
-        latin1(py, if inner == b"*" { b"" } else { inner })
+        latin1(py, inner)
     }
 }
 

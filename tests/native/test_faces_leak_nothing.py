@@ -139,4 +139,5 @@ def test_clients_that_leave_in_mid_body(server: Server, name: str) -> None:
                 connection.send_request("POST", path, headers, b"4\r\nbody\r\n")
         assert server.get("/ok").body == b"ok"
 
-    assert growth(server, work, 100, 400) < 3 * MIB
+    # First until there are as many threads as there will be: each keeps some memory.
+    assert growth(server, work, 600, 400) < 3 * MIB

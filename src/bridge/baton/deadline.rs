@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use pyo3::prelude::*;
 
 use super::{Baton, WORKER};
-use crate::bridge::app;
 use crate::bridge::interrupt::{Ident, Interruption, forgive, interrupt, was_raised_in};
+use crate::bridge::{app, log_sink};
 use crate::http::RequestHead;
 use crate::wake::lock;
 
@@ -200,14 +200,14 @@ impl Baton {
                         "is blocked in C code called from {spot}, which Python cannot interrupt"
                     )
                 };
-                self.give_up(&format!("{what} {why}"), &stack);
+                self.give_up(py, &format!("{what} {why}"), &stack);
             }
         }
     }
 
     /// The thread is lost. Where a supervisor starts new processes, this one ends when its other
     /// requests have; elsewhere another thread stands in, unless one is all there may be.
-    fn give_up(&self, what: &str, stack: &str) {
+    fn give_up(&self, py: Python<'_>, what: &str, stack: &str) {
         let retire = self.limits.supervised;
         let then = match (retire, self.max_threads) {
             (true, _) => "this worker ends after its other requests",
@@ -215,6 +215,8 @@ impl Baton {
             (false, _) => "its thread is given up, another stands in",
         };
         log::error!(target: "gohttp.error", "{what}; {then}. It is here:\n{stack}");
+        // The process may end with the next breath.
+        log_sink::flush(py);
         if retire && let Some(server) = self.server.get() {
             server.drain();
         }
