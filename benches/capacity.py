@@ -58,6 +58,8 @@ def workers(peers: Peers, cores: set[int]) -> list[list[str]]:
     for number in range(1, ROUNDS + 1):
         for count, found in rates.items():
             with start(peers, worker_row(count), cores) as server:
+                # A worker that is up before the other would take all connections.
+                load.run(Wrk(16, SECONDS).warm_up(), server.base)
                 done = load.run(Wrk(16, SECONDS), server.base)
             found.append(done.outcome.rate)
             say(f"workers {count}, round {number}: {done.outcome.rate:,.0f} req/s")
