@@ -91,7 +91,8 @@ class Config:
         16,
         Kind.NUMBER,
         _RUN,
-        "WSGI and native apps: threads per worker that may run app code at once.",
+        "WSGI and native apps: threads per worker that run app code. Above 1, streams and "
+        "WebSockets do not count, and one more may run a quick request.",
         low=1,
         high=4096,
     )

@@ -92,6 +92,14 @@ pub(crate) fn fail(
     });
 }
 
+/// Logs that the application gives more than it declared, none of which is sent.
+pub(crate) fn note_surplus(what: &str) {
+    log::warn!(
+        target: "gohttp.response",
+        "{what}: the application sent more than its Content-Length: the rest was cut"
+    );
+}
+
 /// Logs an end that the application got wrong; a client gone is nobody's error.
 pub(crate) fn note_end(what: impl FnOnce() -> String, ended: Result<(), WriteError>) {
     if let Err(error @ WriteError::Short(_)) = ended {

@@ -2,7 +2,6 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 
 /// How many references there are to an object, that of `object` among them. If all are known to
 /// be the server's, the object may be used again as if it were new.
@@ -13,12 +12,13 @@ pub(crate) fn references<T>(_py: Python<'_>, object: &Py<T>) -> isize {
     unsafe { ffi::Py_REFCNT(object.as_ptr()) }
 }
 
-/// Whether nobody holds a weak reference to an object either.
-pub(crate) fn unwatched(py: Python<'_>, object: &Py<PyAny>) -> bool {
-    static COUNT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    COUNT
-        .import(py, "_weakref", "getweakrefcount")
-        .and_then(|count| count.call1((object,)))
-        .and_then(|count| count.extract::<usize>())
-        .is_ok_and(|count| count == 0)
+/// Whether nobody holds a weak reference to a bound method of an extension type either.
+#[expect(unsafe_code, reason = "counting weak references by a call costs as much as a new method")]
+pub(crate) fn unwatched(_py: Python<'_>, method: &Py<PyAny>) -> bool {
+    // SAFETY: the pointer is of a live object and the thread is attached; the field is read only
+    // if the object is of the type that has it.
+    unsafe {
+        ffi::PyCFunction_CheckExact(method.as_ptr()) != 0
+            && (*method.as_ptr().cast::<ffi::PyCFunctionObject>()).m_weakreflist.is_null()
+    }
 }

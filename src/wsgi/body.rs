@@ -103,8 +103,15 @@ fn send_each(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -
     let single = iterable.len().is_ok_and(|len| len == 1);
     let mut started = false;
     let mut streaming = None;
+    let mut satisfied = false;
     for item in iterable.try_iter()? {
         let data = piece(&item?)?;
+        if satisfied && !data.is_empty() {
+            // "Stop iterating over the response when enough data has been sent." Only now it is
+            // known that the application gives more; one that does not has run to its end.
+            app::note_surplus(&exchange.describe());
+            break;
+        }
         if !started && (single || !data.is_empty()) {
             // `start_response` may be called as late as by the first piece.
             let begun = exchange.write(|writer| {
@@ -122,9 +129,7 @@ fn send_each(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -
             streaming = Some(exchange.baton().streaming());
         }
         match write(py, exchange, data) {
-            Ok(false) => {}
-            // "Stop iterating over the response when enough data has been sent."
-            Ok(true) => break,
+            Ok(all) => satisfied |= all,
             // The client has gone; nobody is left to tell.
             Err(WriteError::Gone) => return Ok(()),
             Err(error) => return Err(write_error(py, error)),
