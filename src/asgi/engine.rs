@@ -18,6 +18,7 @@ use super::awaitable::Awaitable;
 use super::exchange::{Concluder, Handles};
 use super::inbox::{Bell, Inbox, InboxDispatch};
 use super::scope::ScopeMaker;
+use crate::bridge::heap;
 use crate::bridge::log_sink::app_error;
 use crate::bridge::settings::{self, Settings};
 use crate::http::{Request, ResponseWriter};
@@ -155,6 +156,7 @@ impl AsgiEngine {
         };
         let signals = Signals::install(&self.driver, settings.insist())?;
         let dispatch = Arc::new(InboxDispatch(self.inbox.clone()));
+        heap::keep_freed();
         let server = Arc::new(Server::start(&self.driver, listeners, settings.engine(), dispatch)?);
         signals.stop(&self.driver, server.clone());
         if self.server.set(server).is_err() || self.context.set(Arc::new(context)).is_err() {

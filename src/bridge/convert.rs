@@ -10,7 +10,7 @@ use crate::http::BodyError;
 
 /// Python `bytes` larger than this are sent from where they are; smaller ones are copied, which
 /// costs less than keeping them alive.
-const SHARE_FROM: usize = 16 * 1024;
+const SHARE_FROM: usize = 8 * 1024;
 
 /// A `str` with one character per byte (latin-1), as PEP 3333 has it.
 pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {

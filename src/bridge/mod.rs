@@ -4,6 +4,8 @@
 pub(crate) mod app;
 pub(crate) mod baton;
 pub(crate) mod convert;
+pub(crate) mod fresh_bytes;
+pub(crate) mod heap;
 pub(crate) mod interrupt;
 pub(crate) mod last_request;
 pub(crate) mod log_sink;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::baton::{Baton, BatonDispatch, SyncHandler};
-use super::log_sink;
 use super::settings::{self, Settings};
+use super::{heap, log_sink};
 use crate::server::{Driver, Server, Signals};
 
 /// A running server of a sync face, to stop it from Python.
@@ -34,6 +34,7 @@ pub(crate) fn serve_sync(
     descriptors: Vec<i32>,
     on_ready: Py<PyAny>,
 ) -> PyResult<bool> {
+    heap::keep_freed();
     let engine = settings.engine();
     let listeners = settings::listeners(descriptors)?;
     let driver = Driver::new()?;

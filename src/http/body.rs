@@ -1,8 +1,12 @@
 //! What a reader of a request's body can meet.
 
+use std::any::Any;
 use std::fmt;
+use std::io;
+use std::task::Poll;
 
 use bytes::Bytes;
+use tokio::io::ReadBuf;
 
 /// Why a request's body ended before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,4 +54,20 @@ pub enum BodyEvent {
     End,
     /// The body will never be complete.
     Failed(BodyError),
+}
+
+/// Memory of a reader's that a body is received into, without being kept anywhere before.
+pub trait BodySink: Any + Send {
+    /// How many bytes still fit.
+    fn room(&self) -> usize;
+
+    /// Takes bytes, at most [`Self::room`] of them.
+    fn put(&mut self, data: &[u8]);
+
+    /// Has `read` fill up to `max` bytes. Returns how many it has filled.
+    fn receive(
+        &mut self,
+        max: usize,
+        read: &mut dyn FnMut(&mut ReadBuf<'_>) -> Poll<io::Result<()>>,
+    ) -> Poll<io::Result<usize>>;
 }

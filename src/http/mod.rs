@@ -14,7 +14,7 @@ mod link;
 mod response;
 mod writer;
 
-pub use body::{BodyError, BodyEvent};
+pub use body::{BodyError, BodyEvent, BodySink};
 pub use dispatch::{ConnInfo, Dispatch, Kept, Peer};
 pub use fields::{FieldError, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};

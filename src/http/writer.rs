@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::body::{BodyError, BodyEvent};
+use super::body::{BodyError, BodyEvent, BodySink};
 use super::dispatch::ConnInfo;
 use super::file_part::FilePart;
 use super::head::RequestHead;
@@ -33,6 +33,19 @@ impl Request {
     /// Several may wait; all are woken, and the first to look has the bytes.
     pub fn poll_body(&self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
         self.link.poll_body(cx)
+    }
+
+    /// Ready when `sink` is full, or with the body's end or failure. While it fills, the sink is
+    /// away: call again with the same `None`. One waiter is served at a time.
+    ///
+    /// # Errors
+    /// Why there will be no more of the body.
+    pub fn poll_body_into(
+        &self,
+        sink: &mut Option<Box<dyn BodySink>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), BodyError>> {
+        self.link.poll_body_into(sink, cx)
     }
 
     /// Whether the whole body has been received, so that reading it never waits.

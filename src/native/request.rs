@@ -1,6 +1,7 @@
 //! `Request` as native handlers see it.
 
 use std::sync::{Arc, Mutex};
+use std::task::Context;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -8,6 +9,7 @@ use pyo3::types::{PyBytes, PyString};
 use super::headers::Headers;
 use crate::bridge::baton::Baton;
 use crate::bridge::convert::{body_error, latin1};
+use crate::bridge::fresh_bytes::{WORTH, receive};
 use crate::http::{BodyEvent, Request, RequestHead, forwarded};
 use crate::wake::lock;
 
@@ -27,6 +29,23 @@ impl NativeRequest {
 
     pub(super) fn head(&self) -> &RequestHead {
         &self.request.head
+    }
+
+    fn receive(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
+        if let Some(length) = self.head().content_length().and_then(|n| usize::try_from(n).ok())
+            && WORTH.contains(&length)
+        {
+            let poll = |sink: &mut _, cx: &mut Context<'_>| self.request.poll_body_into(sink, cx);
+            return Ok(receive(py, &self.baton, &[], length, poll)?.unbind());
+        }
+        let mut received = Vec::new();
+        loop {
+            match self.baton.wait(py, |cx| self.request.poll_body(cx)) {
+                BodyEvent::Data(data) => received.extend_from_slice(&data),
+                BodyEvent::End => return Ok(PyBytes::new(py, &received).unbind()),
+                BodyEvent::Failed(error) => return Err(body_error(py, error)),
+            }
+        }
     }
 }
 
@@ -100,15 +119,7 @@ impl NativeRequest {
         if let Some(body) = &*lock(&self.body) {
             return Ok(body.clone_ref(py));
         }
-        let mut received = Vec::new();
-        loop {
-            match self.baton.wait(py, |cx| self.request.poll_body(cx)) {
-                BodyEvent::Data(data) => received.extend_from_slice(&data),
-                BodyEvent::End => break,
-                BodyEvent::Failed(error) => return Err(body_error(py, error)),
-            }
-        }
-        let body = PyBytes::new(py, &received).unbind();
+        let body = self.receive(py)?;
         *lock(&self.body) = Some(body.clone_ref(py));
         Ok(body)
     }

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::exchange::Exchange;
 use crate::bridge::convert::body_error;
+use crate::bridge::fresh_bytes::{WORTH, receive};
 use crate::http::BodyEvent;
 
 /// What has been received and not read.
@@ -19,6 +20,8 @@ use crate::http::BodyEvent;
 pub(super) struct Buffer {
     chunks: VecDeque<Bytes>,
     len: usize,
+    /// Bytes taken from the request so far.
+    total: u64,
     ended: bool,
 }
 
@@ -63,6 +66,7 @@ impl Input {
         match event {
             BodyEvent::Data(data) => {
                 buffer.len += data.len();
+                buffer.total += data.len() as u64;
                 buffer.chunks.push_back(data);
                 Ok(true)
             }
@@ -90,6 +94,31 @@ impl Input {
             }
             Ok(())
         })
+    }
+
+    /// How many bytes of those asked for have still to be received; 0 if that is not known.
+    fn missing(&self, limit: usize) -> usize {
+        let state = self.0.state();
+        let length = state.request.as_ref().and_then(|request| request.head.content_length());
+        let missing = length.unwrap_or(0).saturating_sub(state.received.total);
+        let wanted = limit.saturating_sub(state.received.len);
+        usize::try_from(missing).unwrap_or(usize::MAX).min(wanted)
+    }
+
+    /// Reads all that has been received and `missing` bytes more.
+    fn read_missing<'py>(&self, py: Python<'py>, missing: usize) -> PyResult<Bound<'py, PyBytes>> {
+        let before = self.0.state().received.take(usize::MAX);
+        let read = receive(py, self.0.baton(), &before, missing, |sink, cx| {
+            match &self.0.state().request {
+                Some(request) => request.poll_body_into(sink, cx),
+                None => Poll::Ready(Ok(())),
+            }
+        })?;
+        let new = read.as_bytes().len() - before.iter().map(Bytes::len).sum::<usize>();
+        let buffer = &mut self.0.state().received;
+        buffer.total += new as u64;
+        buffer.ended |= new < missing;
+        Ok(read)
     }
 
     /// Where the first line feed is, looking from byte `from` on.
@@ -132,6 +161,10 @@ impl Input {
     #[pyo3(signature = (size=None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
         let limit = limit_of(size);
+        let missing = self.missing(limit);
+        if WORTH.contains(&missing) {
+            return self.read_missing(py, missing);
+        }
         while self.0.state().received.len < limit && self.receive(py)? {}
         self.take(py, limit)
     }

@@ -1,11 +1,13 @@
 """PEP 3333, "Input and Error Streams": wsgi.input over both framings, and nothing beyond it."""
 
+import io
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from support import RawConnection, Response, Server
+from support import RawConnection, Response, Server, rss
 from wsgi_helpers import LogFrom, events, new_key, serve_cases, wait_for_event
 
 LINES = b"one\ntwo\n\nlast"
@@ -94,6 +96,50 @@ def test_bodies_of_any_size_come_whole(server: Server, size: int, framing: str) 
         total, reads, after = json.loads(connection.read_response().body)
     assert (total, after) == (size, "")
     assert reads == -(-size // 100_000)  # read(n) gives n while there are n
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_large_body_is_the_same_however_it_is_read(server: Server, framing: str) -> None:
+    body = b"".join(b"line %d\n" % number for number in range(30_000))
+    file = io.BytesIO(body)
+    sizes = [10, 100_000, 70_000, 1, None]
+    expected = [file.read(sizes[0]), file.readline(), *map(file.read, sizes[1:]), file.read()]
+    reads = ["read(10)", "readline()", *(f"read({size})" for size in sizes[1:]), "read()"]
+    length = ("Content-Length", str(len(body)))
+    chunks = ("Transfer-Encoding", "chunked")
+    with server.connect() as connection:
+        headers = [length if framing == "length" else chunks]
+        connection.send_request("POST", f"/input?{','.join(reads)}", headers)
+        wire = body if framing == "length" else chunked(body, 999)
+        for at in range(0, len(wire), 50_000):
+            connection.send(wire[at : at + 50_000])
+        assert json.loads(connection.read_response().body) == [r.decode() for r in expected]
+        connection.send_request("GET", "/ok")
+        assert connection.read_response().body == b"ok"
+
+
+def test_pipelined_request_behind_a_large_body_is_not_part_of_it(server: Server) -> None:
+    body = b"x" * 200_000
+    with server.connect() as connection:
+        connection.send(
+            b"POST /input?read(),read() HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
+            + body
+            + b"GET /ok HTTP/1.1\r\nHost: a\r\n\r\n"
+        )
+        assert json.loads(connection.read_response().body) == [body.decode(), ""]
+        assert connection.read_response().body == b"ok"
+
+
+def test_declared_length_alone_takes_no_memory(server: Server) -> None:
+    before = rss(server.pid)
+    with ExitStack() as stack:
+        for _ in range(8):
+            connection = stack.enter_context(server.connect())
+            connection.send_request(
+                "POST", "/input?read()", [("Content-Length", str(1 << 40))], b"x" * 1000
+            )
+        assert server.get("/ok").body == b"ok"
+        assert rss(server.pid) - before < 64 * MIB
 
 
 def test_pipelined_request_is_not_part_of_the_body(server: Server) -> None:

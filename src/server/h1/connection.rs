@@ -1,5 +1,6 @@
 //! One connection, request after request: waiting for heads, refusing, closing.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -9,7 +10,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::encode::{Answering, encode_head};
 use super::parse::{self, Parsed, Reject};
@@ -19,8 +20,10 @@ use crate::server::context::Context;
 use crate::server::listener::Transport;
 use crate::server::timeouts::{Date, Registered};
 
-/// Room made for a read; a usual request fits several times.
-const READ_ROOM: usize = 4 * 1024;
+/// Room for a read, one for all connections of a thread: an idle one holds none.
+const READ_ROOM: usize = 32 * 1024;
+/// What an idle connection keeps for its next request.
+const KEPT_ROOM: usize = 4 * 1024;
 /// How long a stop waits on an idle connection for a request that may be on its way already.
 const DRAIN_IDLE_GRACE: Duration = Duration::from_millis(500);
 /// How long a connection is read after its end, so that the client sees our last words rather
@@ -32,6 +35,10 @@ const DRAIN_LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
 /// What an HTTP/2 connection with prior knowledge begins with (RFC 9113 section 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+thread_local! {
+    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_ROOM].into());
+}
 
 /// How a connection ended.
 pub(crate) enum Ended<I> {
@@ -144,7 +151,7 @@ impl<I: Transport> Connection<I> {
         let mut granted = false;
         let config = &self.cx.config;
         self.watch.0.arm(if first || look { config.header_timeout } else { config.idle_timeout });
-        if !look && self.read.capacity() > 2 * READ_ROOM {
+        if !look && self.read.capacity() > KEPT_ROOM {
             // An idle connection holds no more than a new one.
             self.read = BytesMut::new();
             self.write.shrink();
@@ -216,17 +223,65 @@ impl<I: Transport> Connection<I> {
 
     /// Reads into the buffer. 0 is the end of what the client sends.
     pub(crate) fn poll_fill(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<usize>> {
+        // A full read would need another to see that there is no more: the room is ample, and
+        // what came is copied to where it fits.
+        let read = READ.with_borrow_mut(|room| {
+            let mut room = ReadBuf::new(room);
+            self.poll_read(cx, &mut room).map_ok(|()| {
+                self.read.extend_from_slice(room.filled());
+                room.filled().len()
+            })
+        });
+        self.note_end(&read);
+        read
+    }
+
+    /// The same, for a body known to be large: it is read to where it stays.
+    pub(crate) fn poll_fill_room(
+        &mut self,
+        room: usize,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<io::Result<usize>> {
         if self.read_closed {
             return Poll::Ready(Ok(0));
         }
-        if self.read.capacity() - self.read.len() < READ_ROOM / 4 {
-            self.read.reserve(READ_ROOM);
+        if self.read.capacity() - self.read.len() < room / 4 {
+            self.read.reserve(room);
         }
         let read = pin!(self.io.read_buf(&mut self.read)).poll(cx);
-        if matches!(read, Poll::Ready(Ok(0) | Err(_))) {
-            self.read_closed = true;
-        }
+        self.note_end(&read);
         read
+    }
+
+    /// The same, to where the handler waits for it, if it does: up to `max` bytes of a body.
+    pub(crate) fn poll_receive(
+        &mut self,
+        max: usize,
+        cx: &mut TaskContext<'_>,
+    ) -> Option<Poll<io::Result<usize>>> {
+        if self.read_closed {
+            return Some(Poll::Ready(Ok(0)));
+        }
+        let io = &mut self.io;
+        let read =
+            self.link.receive_into_sink(max, &mut |room| Pin::new(&mut *io).poll_read(cx, room))?;
+        self.note_end(&read);
+        Some(read)
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read_closed {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.io).poll_read(cx, room)
+    }
+
+    fn note_end(&mut self, read: &Poll<io::Result<usize>>) {
+        self.read_closed |= matches!(read, Poll::Ready(Ok(0) | Err(_)));
     }
 
     /// Answers a request that could not be understood, and ends.

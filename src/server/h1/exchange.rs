@@ -1,6 +1,7 @@
 //! One request and its response on an HTTP/1 connection: both directions at once.
 
 use std::future::poll_fn;
+use std::io;
 use std::task::{Context as TaskContext, Poll};
 
 use super::connection::{After, Connection};
@@ -20,6 +21,8 @@ const PIPELINE_WINDOW: usize = 16 * 1024;
 const DISCARD_LIMIT: u64 = 256 * 1024;
 /// Room for a read of a body that is known to be large.
 const UPLOAD_ROOM: usize = 128 * 1024;
+/// The most that is read at once to where the handler waits for it: others get their turn.
+const SINK_ROOM: u64 = 512 * 1024;
 
 /// What the connection waits for, each with its own time-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +113,7 @@ impl<I: Transport> Connection<I> {
                 self.watch.0.disarm();
                 return Ok(());
             }
-            self.make_room(exchange);
-            let filled = poll_fn(|cx| match self.poll_fill(cx) {
+            let filled = poll_fn(|cx| match self.poll_fill_upload(exchange, cx) {
                 Poll::Pending if self.watch.0.expired() => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(read) => Poll::Ready(Some(read)),
@@ -128,12 +130,38 @@ impl<I: Transport> Connection<I> {
         }
     }
 
-    fn make_room(&mut self, exchange: &Exchange) {
-        let missing = exchange.upload.missing().unwrap_or(exchange.upload.taken()) as usize;
-        let room = missing.min(UPLOAD_ROOM);
-        if self.read.capacity() - self.read.len() < room.min(UPLOAD_ROOM / 4) {
-            self.read.reserve(room);
+    /// Whether the body should be read now. The kernel keeps a large one until the handler says
+    /// where it wants it: then it need not be copied once more.
+    fn reads_upload(&self, exchange: &Exchange) -> bool {
+        let large = exchange.upload.missing().is_some_and(|n| n >= UPLOAD_ROOM as u64);
+        exchange.discarding || self.link.wants_upload(large)
+    }
+
+    /// Reads some of a body into the buffer.
+    fn poll_fill_upload(
+        &mut self,
+        exchange: &Exchange,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let missing = exchange.upload.missing().unwrap_or(exchange.upload.taken());
+        match usize::try_from(missing) {
+            Ok(small) if small < UPLOAD_ROOM / 4 => self.poll_fill(cx),
+            _ => self.poll_fill_room(UPLOAD_ROOM, cx),
         }
+    }
+
+    /// Reads some of a body to where the handler waits for it, if it does.
+    fn poll_fill_sink(
+        &mut self,
+        exchange: &mut Exchange,
+        cx: &mut TaskContext<'_>,
+    ) -> Option<Poll<io::Result<usize>>> {
+        let missing = exchange.upload.missing().filter(|_| !exchange.discarding)?;
+        let read = self.poll_receive(missing.min(SINK_ROOM) as usize, cx)?;
+        if let Poll::Ready(Ok(n)) = read {
+            exchange.upload.received(n as u64, &self.link);
+        }
+        Some(read)
     }
 
     fn poll_exchange(&mut self, exchange: &mut Exchange, cx: &mut TaskContext<'_>) -> Poll<After> {
@@ -191,10 +219,7 @@ impl<I: Transport> Connection<I> {
     fn wait(&mut self, exchange: &mut Exchange, flushed: bool, progress: bool) -> Poll<After> {
         let waiting = if !flushed {
             Waiting::Client
-        } else if !exchange.upload.ended()
-            && (exchange.discarding || self.link.wants_upload())
-            && !exchange.expects
-        {
+        } else if !exchange.upload.ended() && self.reads_upload(exchange) && !exchange.expects {
             Waiting::Upload
         } else {
             Waiting::Handler
@@ -268,7 +293,7 @@ impl<I: Transport> Connection<I> {
             }
             return Ok(false);
         }
-        if !exchange.discarding && !self.link.wants_upload() {
+        if !self.reads_upload(exchange) {
             return Ok(false);
         }
         let link = (!exchange.discarding).then_some(&*self.link);
@@ -285,8 +310,11 @@ impl<I: Transport> Connection<I> {
         if exchange.upload.ended() || exchange.upload.taken() != before {
             return Ok(true);
         }
-        self.make_room(exchange);
-        match self.poll_fill(cx) {
+        let filled = match self.poll_fill_sink(exchange, cx) {
+            Some(filled) => filled,
+            None => self.poll_fill_upload(exchange, cx),
+        };
+        match filled {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(n)) if n > 0 => {
                 self.watch.0.arm(self.cx.config.body_timeout);

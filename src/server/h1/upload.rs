@@ -50,6 +50,18 @@ impl Upload {
         self.taken
     }
 
+    /// Counts bytes of a body of known length that have gone to the handler already.
+    pub(crate) fn received(&mut self, n: u64, link: &Link) {
+        self.taken += n;
+        if let Left::Length(left) = &mut self.left {
+            *left -= n;
+            if *left == 0 {
+                self.left = Left::Nothing;
+                link.end_upload(None);
+            }
+        }
+    }
+
     /// Moves what `buf` holds of the body to `link`, which may be `None` to throw it away.
     pub(crate) fn take(
         &mut self,

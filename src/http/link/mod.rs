@@ -5,7 +5,6 @@
 //! Each side registers a waker when it has to wait. The connection is woken through the
 //! [`WakeQueue`], since handlers run outside the runtime.
 
-use std::collections::VecDeque;
 use std::ops::Deref;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -15,16 +14,15 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::body::{BodyError, BodyEvent};
 use super::dispatch::ConnInfo;
 use super::file_part::FilePart;
 use super::response::ResponseHead;
 use crate::wake::{WakeQueue, lock};
 
-/// Request bytes kept for a handler that does not read them, before the client has to wait.
-const UPLOAD_WINDOW: usize = 256 * 1024;
-/// What a piece costs beside its bytes: many tiny ones are not free.
-const ENTRY: usize = 128;
+mod upload;
+
+use upload::Upload;
+
 /// Response bytes kept for a connection that does not take them, before the handler has to wait.
 const DOWNLOAD_WINDOW: usize = 64 * 1024;
 
@@ -35,13 +33,6 @@ pub struct LinkWaker {
     pub task: Waker,
     /// The runtime that the task lives on.
     pub queue: Arc<WakeQueue>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Upload {
-    Open,
-    Ended,
-    Failed(BodyError),
 }
 
 /// How far the response is.
@@ -72,17 +63,9 @@ pub struct Outgoing {
 
 #[derive(Debug)]
 struct State {
-    chunks: VecDeque<Bytes>,
-    buffered: usize,
     upload: Upload,
-    /// The handler has asked for the body: what `Expect: 100-continue` waits for.
-    asked: bool,
     /// Who waits for request bytes or for the client's going.
     readers: Vec<Waker>,
-    /// A task that waits for room, where it is not the connection's own.
-    uploader: Option<Waker>,
-    /// There is such a task: the connection has to be told what it finds.
-    uploader_apart: bool,
 
     interim: Vec<ResponseHead>,
     /// The connection's end of a pair, once the handler speaks with the client itself.
@@ -103,13 +86,8 @@ struct State {
 impl State {
     fn new(has_body: bool) -> Self {
         Self {
-            chunks: VecDeque::new(),
-            buffered: 0,
-            upload: if has_body { Upload::Open } else { Upload::Ended },
-            asked: false,
+            upload: Upload::new(has_body),
             readers: Vec::new(),
-            uploader: None,
-            uploader_apart: false,
             interim: Vec::new(),
             hijacker: None,
             head: None,
@@ -209,69 +187,6 @@ impl Link {
         &self.conn
     }
 
-    /// Whether more request bytes should be read from the client now.
-    pub fn wants_upload(&self) -> bool {
-        let state = lock(&self.state);
-        state.upload == Upload::Open && state.buffered < UPLOAD_WINDOW
-    }
-
-    /// Ready when more request bytes may be given. For a task of its own beside the
-    /// connection's; woken as the handler reads.
-    pub fn poll_upload_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = lock(&self.state);
-        state.uploader_apart = true;
-        if self.gone() || state.buffered < UPLOAD_WINDOW {
-            return Poll::Ready(());
-        }
-        register(&mut state.uploader, cx);
-        Poll::Pending
-    }
-
-    /// Whether the handler has asked for the body.
-    pub fn asked_for_upload(&self) -> bool {
-        lock(&self.state).asked
-    }
-
-    /// Gives request bytes to the handler.
-    pub fn push_upload(&self, data: Bytes) {
-        if data.is_empty() {
-            return;
-        }
-        let readers = {
-            let mut state = lock(&self.state);
-            if self.gone() {
-                return;
-            }
-            state.buffered += data.len() + ENTRY;
-            state.chunks.push_back(data);
-            std::mem::take(&mut state.readers)
-        };
-        wake_all(readers);
-    }
-
-    /// The request's body is complete, or will never be.
-    pub fn end_upload(&self, error: Option<BodyError>) {
-        let readers = {
-            let mut state = lock(&self.state);
-            if state.upload == Upload::Open {
-                state.upload = error.map_or(Upload::Ended, Upload::Failed);
-                if error.is_some() && state.uploader_apart {
-                    self.wake_connection();
-                }
-            }
-            std::mem::take(&mut state.readers)
-        };
-        wake_all(readers);
-    }
-
-    /// Why the request's body cannot be had, if that is so.
-    pub fn upload_error(&self) -> Option<BodyError> {
-        match lock(&self.state).upload {
-            Upload::Failed(error) => Some(error),
-            _ => None,
-        }
-    }
-
     /// Whether the handler has changed something since the last call. Changes after this wake the
     /// connection anew.
     pub fn take_news(&self) -> bool {
@@ -353,14 +268,8 @@ impl Link {
             if self.gone.swap(true, Relaxed) {
                 return;
             }
-            if state.upload == Upload::Open {
-                state.upload = Upload::Failed(BodyError::Disconnected);
-            }
-            (
-                std::mem::take(&mut state.readers),
-                std::mem::take(&mut state.writers),
-                state.uploader.take(),
-            )
+            let uploader = state.upload.close();
+            (std::mem::take(&mut state.readers), std::mem::take(&mut state.writers), uploader)
         };
         wake_all(readers);
         wake_all(writers);
@@ -375,44 +284,6 @@ impl Link {
         if !self.news.swap(true, Relaxed) {
             self.connection.queue.push(self.connection.task.clone());
         }
-    }
-
-    pub(super) fn poll_body(&self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
-        let mut state = lock(&self.state);
-        if let Some(data) = state.chunks.pop_front() {
-            let was_full = state.buffered >= UPLOAD_WINDOW;
-            state.buffered -= data.len() + ENTRY;
-            if was_full && state.buffered < UPLOAD_WINDOW {
-                match state.uploader.take() {
-                    Some(uploader) => self.connection.queue.push(uploader),
-                    None => self.wake_connection(),
-                }
-            }
-            return Poll::Ready(BodyEvent::Data(data));
-        }
-        match state.upload {
-            Upload::Ended => Poll::Ready(BodyEvent::End),
-            Upload::Failed(error) => Poll::Ready(BodyEvent::Failed(error)),
-            Upload::Open => {
-                if !state.asked {
-                    state.asked = true;
-                    self.wake_connection();
-                }
-                register_waiter(&mut state.readers, cx);
-                Poll::Pending
-            }
-        }
-    }
-
-    /// Whether the whole body is here.
-    pub(super) fn upload_complete(&self) -> bool {
-        lock(&self.state).upload == Upload::Ended
-    }
-
-    /// Whether the whole body is here and has been read.
-    pub(super) fn upload_drained(&self) -> bool {
-        let state = lock(&self.state);
-        state.upload == Upload::Ended && state.chunks.is_empty()
     }
 
     pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
