@@ -5,6 +5,30 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+/// What is allowed to WebSockets.
+#[derive(Debug, Clone)]
+pub struct WebSocketConfig {
+    /// Bytes of a message, decompressed; more is answered with close code 1009.
+    pub max_message_size: usize,
+    /// A client that has been silent for so long is asked for a sign of life. `None`: never.
+    pub ping_interval: Option<Duration>,
+    /// How long it has to give one.
+    pub ping_timeout: Duration,
+    /// Whether compression may be agreed on (RFC 7692).
+    pub compress: bool,
+}
+
+impl Default for WebSocketConfig {
+    fn default() -> Self {
+        Self {
+            max_message_size: 16 * 1024 * 1024,
+            ping_interval: Some(Duration::from_secs(20)),
+            ping_timeout: Duration::from_secs(20),
+            compress: true,
+        }
+    }
+}
+
 /// What the engine allows and how long it waits.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {

@@ -9,6 +9,7 @@ pub mod http;
 pub mod mux;
 pub mod server;
 mod wake;
+pub mod websocket;
 
 #[cfg(feature = "python")]
 mod asgi;

@@ -20,6 +20,7 @@ class Settings:
     def __init__(self, config: Config) -> None:
         self._config = config
         self.supervised = worker.supervised()
+        self.ws_per_message_deflate = config.ws_compression == "deflate"
         self.trusted_networks = list(_networks(config.trusted_proxies))
         # Whatever the GIL is doing, this signal gets the stacks of all threads on stderr.
         self.stack_signal = 0

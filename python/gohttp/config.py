@@ -20,6 +20,7 @@ from gohttp.setting import Kind, Setting
 
 InterfaceChoice = Literal["auto", "wsgi", "asgi", "native"]
 LoopChoice = Literal["auto", "asyncio", "uvloop"]
+CompressionChoice = Literal["deflate", "off"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LifespanChoice = Literal["auto", "on", "off"]
 
@@ -40,6 +41,7 @@ def _is(default: Any, kind: Kind, group: str, help_: str, **rest: Any) -> Any:
 
 _LISTEN, _APP, _RUN = "Where to listen", "The app", "How to run"
 _DEVELOP, _LOG, _LIMITS = "While developing", "Logs", "Limits and time-outs"
+_WEBSOCKET = "WebSockets (ASGI apps)"
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,33 @@ class Config:
     max_body_size: int = _is(0, Kind.SIZE, _LIMITS, "Body of a request; 0 is no limit.", high=2**60)
     max_connections: int = _is(
         0, Kind.NUMBER, _LIMITS, "Open connections per worker; 0 is no limit.", high=2**31 - 1
+    )
+
+    ws_max_size: int = _is(
+        16 * 1024 * 1024,
+        Kind.SIZE,
+        _WEBSOCKET,
+        "Message of a client; a larger one closes with 1009.",
+        low=1,
+        high=2**40,
+    )
+    ws_ping_interval: float = _is(
+        20.0,
+        Kind.SECONDS,
+        _WEBSOCKET,
+        "A client silent for so long gets a ping; 0 is never.",
+        high=_YEAR,
+    )
+    ws_ping_timeout: float = _is(
+        20.0,
+        Kind.SECONDS,
+        _WEBSOCKET,
+        "A client that does not answer it for so long is cut.",
+        low=0.01,
+        high=_YEAR,
+    )
+    ws_compression: CompressionChoice = _is(
+        "deflate", Kind.CHOICE, _WEBSOCKET, "permessage-deflate for clients that offer it, or off."
     )
 
 

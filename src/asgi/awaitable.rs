@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
-use pyo3::exceptions::PyStopIteration;
+use pyo3::exceptions::{PyConnectionResetError, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::engine::LoopContext;
-use super::exchange::{Exchange, gone};
 use super::inbox::future_waker;
+use crate::bridge::app;
+use crate::http::WriteError;
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,30 +34,49 @@ pub(super) enum Until {
 /// Turns that a listener gets: its task wakes, ends, and a task group cancels the others.
 const TURNS: u32 = 8;
 
-/// An awaitable of one exchange; without one it is done.
+/// What an awaitable is of: an HTTP exchange, or a WebSocket.
+pub(super) trait Conversation: Send + Sync {
+    fn context(&self) -> &Arc<LoopContext>;
+
+    /// The next message for the application.
+    fn poll_message(&self, py: Python<'_>, cx: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>>;
+
+    /// Ready when there is room for more from the application.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Somebody waits for the next message.
+    fn waited_for(&self) {}
+}
+
+/// The error of `send()` when the client has gone.
+pub(super) fn gone(py: Python<'_>) -> PyErr {
+    app::of_client(py, PyConnectionResetError::new_err(WriteError::Gone.to_string()))
+}
+
+/// An awaitable of one conversation; without one it is done.
 #[pyclass(frozen, module = "gohttp._gohttp", name = "Awaitable")]
 pub(crate) struct Awaitable {
-    exchange: Option<Arc<Exchange>>,
+    conversation: Option<Arc<dyn Conversation>>,
     until: Until,
     turns: AtomicU32,
 }
 
 impl Awaitable {
-    pub(super) fn new(exchange: Arc<Exchange>, until: Until) -> Self {
-        Self { exchange: Some(exchange), until, turns: AtomicU32::new(0) }
+    pub(super) fn new(conversation: Arc<dyn Conversation>, until: Until) -> Self {
+        Self { conversation: Some(conversation), until, turns: AtomicU32::new(0) }
     }
 
     pub(super) fn done() -> Self {
-        Self { exchange: None, until: Until::Now, turns: AtomicU32::new(0) }
+        Self { conversation: None, until: Until::Now, turns: AtomicU32::new(0) }
     }
 
     /// One step: `Ok(Some(future))` to wait, `Ok(None)` for done without a value, an error for
     /// done with one (`StopIteration`).
     fn step(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let Some(exchange) = &self.exchange else { return Ok(None) };
+        let Some(conversation) = &self.conversation else { return Ok(None) };
         let poll = |cx: &mut Context<'_>| match self.until {
-            Until::Message => exchange.poll_message(py, cx).map_ok(Some),
-            Until::Room => exchange.poll_room(cx).map(|()| Ok(None)),
+            Until::Message => conversation.poll_message(py, cx).map_ok(Some),
+            Until::Room => conversation.poll_room(cx).map(|()| Ok(None)),
             Until::Gone if self.turns.fetch_add(1, Relaxed) < 2 * TURNS => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -67,12 +87,14 @@ impl Awaitable {
         let value = match poll(&mut Context::from_waker(std::task::Waker::noop())) {
             Poll::Ready(value) => value?,
             Poll::Pending => {
-                let future = exchange.context().create_future(py)?;
-                let waker = future_waker(&exchange.context().inbox, future.clone_ref(py));
+                let future = conversation.context().create_future(py)?;
+                let waker = future_waker(&conversation.context().inbox, future.clone_ref(py));
                 match poll(&mut Context::from_waker(&waker)) {
                     Poll::Ready(value) => value?,
                     Poll::Pending => {
-                        exchange.waits_for_message(self.until == Until::Message);
+                        if self.until == Until::Message {
+                            conversation.waited_for();
+                        }
                         future.setattr(py, intern!(py, "_asyncio_future_blocking"), true)?;
                         return Ok(Some(future));
                     }

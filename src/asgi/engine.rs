@@ -15,13 +15,12 @@ use pyo3::types::{PyDict, PySet};
 use tokio::io::unix::AsyncFd;
 
 use super::awaitable::Awaitable;
-use super::exchange::{Concluder, Handles};
 use super::inbox::{Bell, Inbox, InboxDispatch};
 use super::scope::ScopeMaker;
 use crate::bridge::heap;
 use crate::bridge::log_sink::app_error;
 use crate::bridge::settings::{self, Settings};
-use crate::http::{Request, ResponseWriter};
+use crate::config::WebSocketConfig;
 use crate::server::{Driver, Server, Signals};
 use crate::wake::lock;
 
@@ -30,56 +29,13 @@ pub(super) struct LoopContext {
     pub(super) inbox: Arc<Inbox>,
     pub(super) event_loop: Py<PyAny>,
     pub(super) done: Py<Awaitable>,
-    app: Py<PyAny>,
-    scopes: ScopeMaker,
+    pub(super) app: Py<PyAny>,
+    pub(super) scopes: ScopeMaker,
+    pub(super) websocket: WebSocketConfig,
     /// `asyncio.Task` and its keywords, where tasks can start eagerly.
-    eager: Option<(Py<PyAny>, Py<PyDict>)>,
+    pub(super) eager: Option<(Py<PyAny>, Py<PyDict>)>,
     /// Tasks that have not ended: asyncio itself holds them only weakly.
-    tasks: Py<PySet>,
-}
-
-impl LoopContext {
-    pub(super) fn forget(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.tasks.bind(py).discard(task).map(drop)
-    }
-
-    /// Starts the task of a request.
-    fn start(
-        self: &Arc<Self>,
-        py: Python<'_>,
-        request: Request,
-        writer: ResponseWriter,
-    ) -> PyResult<()> {
-        let scope = self.scopes.build(py, &request);
-        let handles = Handles::begin(py, self, request, writer)?;
-        match scope.and_then(|scope| self.run(py, scope, &handles)) {
-            Ok(task) if task.call_method0(intern!(py, "done"))?.is_truthy()? => {
-                handles.conclude(py, &task)
-            }
-            Ok(task) => {
-                self.tasks.bind(py).add(&task)?;
-                task.call_method1(intern!(py, "add_done_callback"), (Concluder::new(handles),))?;
-                Ok(())
-            }
-            Err(error) => {
-                handles.exchange.fail(py, &error);
-                Ok(())
-            }
-        }
-    }
-
-    fn run<'py>(
-        &self,
-        py: Python<'py>,
-        scope: Bound<'py, PyDict>,
-        handles: &Handles,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let coroutine = self.app.bind(py).call1((scope, &handles.receive, &handles.send))?;
-        match &self.eager {
-            Some((task, keywords)) => task.bind(py).call((coroutine,), Some(keywords.bind(py))),
-            None => self.event_loop.bind(py).call_method1(intern!(py, "create_task"), (coroutine,)),
-        }
-    }
+    pub(super) tasks: Py<PySet>,
 }
 
 /// The asyncio selector's epoll descriptor, watched from the runtime.
@@ -151,6 +107,7 @@ impl AsgiEngine {
             done: Py::new(py, Awaitable::done())?,
             app,
             scopes: ScopeMaker::new(py, settings.root_path.clone(), state)?,
+            websocket: settings.websocket(),
             eager,
             tasks: PySet::empty(py)?.unbind(),
         };

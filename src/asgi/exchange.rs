@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use pyo3::exceptions::{PyConnectionResetError, PyRuntimeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::awaitable::{Awaitable, Until};
+use super::awaitable::{Awaitable, Conversation, Until, gone};
 use super::engine::LoopContext;
 use super::message::{self, Sent};
+use super::task::Outcome;
 use crate::bridge::app;
 use crate::bridge::refcount::{references, unwatched};
 use crate::http::{BodyEvent, Request, ResponseWriter, WriteError};
@@ -38,11 +39,6 @@ enum Received {
     Disconnect,
 }
 
-/// The error of `send()` when the client has gone.
-pub(super) fn gone(py: Python<'_>) -> PyErr {
-    app::of_client(py, PyConnectionResetError::new_err(WriteError::Gone.to_string()))
-}
-
 impl Exchange {
     fn new(context: Arc<LoopContext>) -> Arc<Self> {
         Arc::new(Self {
@@ -61,10 +57,6 @@ impl Exchange {
         *lock(&self.pair) = Some((request, writer));
     }
 
-    pub(super) fn context(&self) -> &Arc<LoopContext> {
-        &self.context
-    }
-
     /// The request in a log line.
     pub(super) fn describe(&self) -> String {
         self.with(|request, _| app::describe(&request.head)).unwrap_or_default()
@@ -78,47 +70,6 @@ impl Exchange {
 
     fn with_writer(&self, f: &mut dyn FnMut(&mut ResponseWriter)) {
         self.with(|_, writer| f(writer));
-    }
-
-    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.with(|_, writer| writer.poll_room(cx)).unwrap_or(Poll::Ready(()))
-    }
-
-    /// The next message for the application.
-    pub(super) fn poll_message(
-        &self,
-        py: Python<'_>,
-        cx: &mut Context<'_>,
-    ) -> Poll<PyResult<Py<PyAny>>> {
-        let received = self.with(|request, writer| {
-            if writer.ended() {
-                return Poll::Ready(Received::Disconnect);
-            }
-            if self.body_ended.load(Relaxed) {
-                return request.poll_gone(cx).map(|()| Received::Disconnect);
-            }
-            request.poll_body(cx).map(|event| match event {
-                BodyEvent::Data(data) => Received::Body(data, !request.body_drained()),
-                BodyEvent::End => Received::Body(Bytes::new(), false),
-                BodyEvent::Failed(_) => Received::Disconnect,
-            })
-        });
-        let message = match received {
-            Some(Poll::Pending) => return Poll::Pending,
-            Some(Poll::Ready(Received::Body(data, more))) => {
-                self.body_ended.store(!more, Relaxed);
-                message::request(py, &data, more).map(|m| m.into_any().unbind())
-            }
-            Some(Poll::Ready(Received::Disconnect)) | None => self.disconnect(py),
-        };
-        Poll::Ready(message)
-    }
-
-    /// Notes that somebody waits for the next message.
-    pub(super) fn waits_for_message(&self, waits: bool) {
-        if waits {
-            self.listening.store(true, Relaxed);
-        }
     }
 
     fn disconnect(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -171,16 +122,20 @@ impl Exchange {
         }
     }
 
-    /// The task has ended. `outcome`: its exception, or none.
-    fn conclude(&self, py: Python<'_>, outcome: Option<PyErr>, cancelled: bool) {
+    fn conclude(&self, py: Python<'_>, outcome: Outcome) {
         match outcome {
             // The client went away, and the application let that end it.
-            Some(error) if self.told_gone.load(Relaxed) && app::is_of_client(py, &error) => {
+            Outcome::Raised(error)
+                if self.told_gone.load(Relaxed) && app::is_of_client(py, &error) =>
+            {
                 self.with_writer(&mut ResponseWriter::abort);
             }
-            Some(error) => self.fail(py, &error),
-            None => {
-                self.with(|request, writer| conclude_quietly(request, writer, cancelled));
+            Outcome::Raised(error) => self.fail(py, &error),
+            Outcome::Returned => {
+                self.with(|request, writer| conclude_quietly(request, writer, false));
+            }
+            Outcome::Cancelled => {
+                self.with(|request, writer| conclude_quietly(request, writer, true));
             }
         }
         self.with(|request, _| request.conclude());
@@ -189,6 +144,45 @@ impl Exchange {
     /// Logs an error of the application, and answers 500 or cuts the response.
     pub(super) fn fail(&self, py: Python<'_>, error: &PyErr) {
         app::fail(py, &self.describe(), error, |f| self.with_writer(f));
+    }
+}
+
+impl Conversation for Exchange {
+    fn context(&self) -> &Arc<LoopContext> {
+        &self.context
+    }
+
+    fn poll_message(&self, py: Python<'_>, cx: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
+        let received = self.with(|request, writer| {
+            if writer.ended() {
+                return Poll::Ready(Received::Disconnect);
+            }
+            if self.body_ended.load(Relaxed) {
+                return request.poll_gone(cx).map(|()| Received::Disconnect);
+            }
+            request.poll_body(cx).map(|event| match event {
+                BodyEvent::Data(data) => Received::Body(data, !request.body_drained()),
+                BodyEvent::End => Received::Body(Bytes::new(), false),
+                BodyEvent::Failed(_) => Received::Disconnect,
+            })
+        });
+        let message = match received {
+            Some(Poll::Pending) => return Poll::Pending,
+            Some(Poll::Ready(Received::Body(data, more))) => {
+                self.body_ended.store(!more, Relaxed);
+                message::request(py, &data, more).map(|m| m.into_any().unbind())
+            }
+            Some(Poll::Ready(Received::Disconnect)) | None => self.disconnect(py),
+        };
+        Poll::Ready(message)
+    }
+
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.with(|_, writer| writer.poll_room(cx)).unwrap_or(Poll::Ready(()))
+    }
+
+    fn waited_for(&self) {
+        self.listening.store(true, Relaxed);
     }
 }
 
@@ -272,16 +266,9 @@ impl Handles {
         Ok(handles)
     }
 
-    /// Looks at the ended task and ends its response accordingly.
-    pub(super) fn conclude(self, py: Python<'_>, task: &Bound<'_, PyAny>) -> PyResult<()> {
-        let exchange = &self.exchange;
-        if task.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
-            exchange.conclude(py, None, true);
-        } else {
-            let exception = task.call_method0(intern!(py, "exception"))?;
-            let outcome = (!exception.is_none()).then(|| PyErr::from_value(exception));
-            exchange.conclude(py, outcome, false);
-        }
+    /// The task has ended, and with it the response.
+    pub(super) fn conclude(self, py: Python<'_>, outcome: Outcome) {
+        self.exchange.conclude(py, outcome);
         if self.let_go(py) {
             // Dropped after the lock.
             let _ended = lock(&self.exchange.pair).take();
@@ -291,7 +278,6 @@ impl Handles {
                 }
             });
         }
-        Ok(())
     }
 
     /// Whether the application holds nothing of it any more: no method, and no awaitable.
@@ -304,24 +290,5 @@ impl Handles {
             && Arc::strong_count(&self.exchange) == 2
             && unwatched(py, &self.receive)
             && unwatched(py, &self.send)
-    }
-}
-
-/// Called by asyncio when a request's task has ended.
-#[pyclass(frozen, module = "gohttp._gohttp")]
-pub(crate) struct Concluder(Mutex<Option<Handles>>);
-
-impl Concluder {
-    pub(super) fn new(handles: Handles) -> Self {
-        Self(Mutex::new(Some(handles)))
-    }
-}
-
-#[pymethods]
-impl Concluder {
-    fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Some(handles) = lock(&self.0).take() else { return Ok(()) };
-        handles.exchange.context.forget(py, task)?;
-        handles.conclude(py, task)
     }
 }

@@ -28,17 +28,7 @@ pub(super) fn parse(message: &Bound<'_, PyDict>) -> PyResult<Sent> {
         .ok_or_else(|| PyValueError::new_err("an ASGI message needs a 'type'"))?;
     match kind.extract::<&str>()? {
         "http.response.body" => {
-            let data = match message.get_item(intern!(py, "body"))? {
-                Some(body) => match body.cast::<PyBytes>() {
-                    Ok(bytes) => bytes_of(bytes),
-                    Err(_) => bytes_like(&body)?,
-                },
-                None => Bytes::new(),
-            };
-            let more = match message.get_item(intern!(py, "more_body"))? {
-                Some(more) => more.is_truthy()?,
-                None => false,
-            };
+            let (data, more) = body(message)?;
             Ok(Sent::Body { data, more })
         }
         "http.response.start" => start(message).map(Sent::Start),
@@ -48,7 +38,25 @@ pub(super) fn parse(message: &Bound<'_, PyDict>) -> PyResult<Sent> {
     }
 }
 
-fn start(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
+/// What a message carries of a body, and whether more will follow.
+pub(super) fn body(message: &Bound<'_, PyDict>) -> PyResult<(Bytes, bool)> {
+    let py = message.py();
+    let data = match message.get_item(intern!(py, "body"))? {
+        Some(body) => match body.cast::<PyBytes>() {
+            Ok(bytes) => bytes_of(bytes),
+            Err(_) => bytes_like(&body)?,
+        },
+        None => Bytes::new(),
+    };
+    let more = match message.get_item(intern!(py, "more_body"))? {
+        Some(more) => more.is_truthy()?,
+        None => false,
+    };
+    Ok((data, more))
+}
+
+/// The head of a response.
+pub(super) fn start(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
     let py = message.py();
     let status: u16 = message
         .get_item(intern!(py, "status"))?
@@ -58,15 +66,30 @@ fn start(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
         return Err(PyValueError::new_err(format!("status must be 200 to 999, not {status}")));
     }
     let mut head = ResponseHead::new(status);
-    if let Some(headers) = message.get_item(intern!(py, "headers"))? {
-        for pair in headers.try_iter()? {
-            push(&mut head, &pair?)?;
-        }
-    }
+    each_header(message, |name, value| {
+        let value_error = |error: FieldError| PyValueError::new_err(error.to_string());
+        head.push(name, value).map(drop).map_err(value_error)
+    })?;
     Ok(head)
 }
 
-fn push(head: &mut ResponseHead, pair: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Gives the headers of a message to `take`.
+pub(super) fn each_header(
+    message: &Bound<'_, PyDict>,
+    mut take: impl FnMut(&[u8], &[u8]) -> PyResult<()>,
+) -> PyResult<()> {
+    if let Some(headers) = message.get_item(intern!(message.py(), "headers"))? {
+        for pair in headers.try_iter()? {
+            header(&pair?, &mut take)?;
+        }
+    }
+    Ok(())
+}
+
+fn header(
+    pair: &Bound<'_, PyAny>,
+    take: &mut impl FnMut(&[u8], &[u8]) -> PyResult<()>,
+) -> PyResult<()> {
     let mut items = pair.try_iter()?;
     let (Some(name), Some(value), None) = (items.next(), items.next(), items.next()) else {
         return Err(PyTypeError::new_err("each header must be a (name, value) pair"));
@@ -74,9 +97,7 @@ fn push(head: &mut ResponseHead, pair: &Bound<'_, PyAny>) -> PyResult<()> {
     let (name, value) = (name?, value?);
     let name = field(&name, "name")?;
     let value = field(&value, "value")?;
-    let value_error = |error: FieldError| PyValueError::new_err(error.to_string());
-    head.push(name, value.trim_ascii()).map_err(value_error)?;
-    Ok(())
+    take(name, value.trim_ascii())
 }
 
 fn field<'a>(object: &'a Bound<'_, PyAny>, what: &str) -> PyResult<&'a [u8]> {

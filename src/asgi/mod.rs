@@ -7,5 +7,7 @@ mod exchange;
 mod inbox;
 mod message;
 mod scope;
+mod task;
+mod websocket;
 
 pub(crate) use engine::AsgiEngine;

@@ -42,8 +42,8 @@ impl ScopeMaker {
         Ok(Self { template: template.unbind(), root_path, state })
     }
 
-    /// The scope of one request.
-    pub(super) fn build<'py>(
+    /// The scope of an HTTP request.
+    pub(super) fn http<'py>(
         &self,
         py: Python<'py>,
         request: &Request,
@@ -58,6 +58,34 @@ impl ScopeMaker {
         }
         if let Some(state) = &self.state {
             // Shallow: what a request puts in stays its own, what the lifespan put in is shared.
+            scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
+        }
+        Ok(scope)
+    }
+
+    /// The scope of a WebSocket (ASGI WebSocket specification, "WebSocket Connection Scope").
+    pub(super) fn websocket<'py>(
+        &self,
+        py: Python<'py>,
+        request: &Request,
+        protocols: &[String],
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let (conn, head) = (request.conn(), &*request.head);
+        let scope = self.of_connection(py, conn)?;
+        self.set_request_line(&scope, head, None)?;
+        self.set_fields(&scope, head, conn)?;
+        scope.del_item(intern!(py, "method"))?;
+        scope.set_item(intern!(py, "type"), intern!(py, "websocket"))?;
+        let secure = scope
+            .get_item(intern!(py, "scheme"))?
+            .is_some_and(|scheme| scheme.eq(intern!(py, "https")).unwrap_or(false));
+        let scheme = if secure { intern!(py, "wss") } else { intern!(py, "ws") };
+        scope.set_item(intern!(py, "scheme"), scheme)?;
+        scope.set_item(intern!(py, "subprotocols"), protocols)?;
+        let extensions = PyDict::new(py);
+        extensions.set_item("websocket.http.response", PyDict::new(py))?;
+        scope.set_item(intern!(py, "extensions"), extensions)?;
+        if let Some(state) = &self.state {
             scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
         }
         Ok(scope)

@@ -72,8 +72,10 @@ pub(crate) fn body_error(py: Python<'_>, error: BodyError) -> PyErr {
         py,
         match error {
             BodyError::Disconnected => PyConnectionResetError::new_err(text),
-            BodyError::TimedOut => PyTimeoutError::new_err(text),
-            BodyError::Malformed | BodyError::TooLarge => PyOSError::new_err(text),
+            BodyError::TimedOut | BodyError::Deadline => PyTimeoutError::new_err(text),
+            BodyError::Malformed | BodyError::TooLarge | BodyError::Answered => {
+                PyOSError::new_err(text)
+            }
         },
     )
 }

@@ -52,13 +52,21 @@ impl FreshBytes {
         }
     }
 
+    #[expect(unsafe_code, reason = "the content of a bytes object that is not complete")]
+    fn filled(&self) -> &[u8] {
+        // SAFETY: as in `unfilled`; the first `filled` bytes have been set.
+        unsafe {
+            let content = ffi::PyBytes_AsString(self.object.as_ptr()).cast::<u8>();
+            std::slice::from_raw_parts(content, self.filled)
+        }
+    }
+
     /// The object, cut to what has been filled.
     fn finish(self, py: Python<'_>) -> Bound<'_, PyBytes> {
-        let object = self.object.into_bound(py);
         if self.filled == self.len {
-            return object;
+            return self.object.into_bound(py);
         }
-        PyBytes::new(py, &object.as_bytes()[..self.filled])
+        PyBytes::new(py, self.filled())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use super::baton::Limits;
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, WebSocketConfig};
 use crate::server::Listening;
 
 /// The attributes of `gohttp._faces.Settings` that Rust needs. Seconds and bytes.
@@ -34,6 +34,10 @@ pub(crate) struct Settings {
     stack_signal: i32,
     health_path: Option<String>,
     trusted_networks: Vec<String>,
+    ws_max_size: usize,
+    ws_ping_interval: f64,
+    ws_ping_timeout: f64,
+    ws_per_message_deflate: bool,
 }
 
 fn seconds(seconds: f64) -> Duration {
@@ -66,6 +70,16 @@ impl Settings {
             graceful: seconds(self.graceful_timeout),
             supervised: self.supervised,
             stack_signal: (self.stack_signal > 0).then_some(self.stack_signal),
+        }
+    }
+
+    /// The WebSockets' part.
+    pub(crate) fn websocket(&self) -> WebSocketConfig {
+        WebSocketConfig {
+            max_message_size: self.ws_max_size,
+            ping_interval: limit(self.ws_ping_interval),
+            ping_timeout: seconds(self.ws_ping_timeout),
+            compress: self.ws_per_message_deflate,
         }
     }
 

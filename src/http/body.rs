@@ -19,15 +19,20 @@ pub enum BodyError {
     TooLarge,
     /// Nothing came for the server's body time-out.
     TimedOut,
+    /// The request's time was up.
+    Deadline,
+    /// The response is complete: the rest of the body is not read.
+    Answered,
 }
 
 impl BodyError {
     /// The status that an unanswered request with this body gets.
     pub const fn status(self) -> u16 {
         match self {
-            Self::Disconnected | Self::Malformed => 400,
+            Self::Disconnected | Self::Malformed | Self::Answered => 400,
             Self::TooLarge => 413,
             Self::TimedOut => 408,
+            Self::Deadline => 504,
         }
     }
 }
@@ -39,6 +44,8 @@ impl fmt::Display for BodyError {
             Self::Malformed => "the request body is malformed: a broken chunk",
             Self::TooLarge => "the request body is larger than the server allows",
             Self::TimedOut => "the client sent no more of the request body in time",
+            Self::Deadline => "request_timeout passed before the whole request body had come",
+            Self::Answered => "the response was complete: the rest of the request body is not read",
         })
     }
 }

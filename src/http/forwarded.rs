@@ -30,6 +30,9 @@ fn client(head: &RequestHead, trusted: &[IpNet]) -> Option<IpAddr> {
     let mut found = None;
     let fields: Vec<_> = values(head, b"x-forwarded-for").collect();
     for item in fields.iter().rev().flat_map(|value| value.rsplit(|&b| b == b',')) {
+        if item.trim_ascii().is_empty() {
+            continue;
+        }
         let Some(address) = address(item) else { break };
         found = Some(address);
         if !trusted.iter().any(|net| net.contains(&address)) {
@@ -91,6 +94,7 @@ mod tests {
         assert_eq!(client("[2001:db8::1]:443").as_deref(), Some("2001:db8::1"));
         assert_eq!(client("192.0.2.1:1234").as_deref(), Some("192.0.2.1"));
         assert_eq!(client("6.6.6.6, nonsense"), None);
+        assert_eq!(client("6.6.6.6, , 192.0.2.1,").as_deref(), Some("192.0.2.1"));
     }
 
     #[test]

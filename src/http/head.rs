@@ -72,6 +72,7 @@ pub struct RequestHead {
     path: Span,
     query: Span,
     host: Option<Span>,
+    protocol: Option<Span>,
     version: Version,
     content_length: Option<u64>,
     chunked: bool,
@@ -102,6 +103,11 @@ impl RequestHead {
     /// Host and port that the client asked for: `Host`, `:authority` or the absolute target.
     pub fn host(&self) -> Option<&[u8]> {
         self.host.map(|span| span.of(&self.buf))
+    }
+
+    /// The protocol that the client wants to speak on its stream (RFC 8441 section 4).
+    pub fn protocol(&self) -> Option<&[u8]> {
+        self.protocol.map(|span| span.of(&self.buf))
     }
 
     /// The version that the client spoke.
@@ -162,6 +168,7 @@ impl RequestHeadBuilder {
                 path: Span::default(),
                 query: Span::default(),
                 host: None,
+                protocol: None,
                 version,
                 content_length: None,
                 chunked: false,
@@ -203,6 +210,11 @@ impl RequestHeadBuilder {
         self.head.buf[name.start as usize..].make_ascii_lowercase();
         let value = self.push(value);
         self.head.fields.push(FieldSpan { name, value });
+    }
+
+    /// The protocol that the client wants to speak on its stream.
+    pub fn protocol(&mut self, protocol: &[u8]) {
+        self.head.protocol = Some(self.push(protocol));
     }
 
     /// The host of the request. Where no `host` field was given it is added first, so that faces

@@ -12,6 +12,7 @@ mod forwarded;
 mod head;
 mod link;
 mod response;
+mod upgrade;
 mod writer;
 
 pub use body::{BodyError, BodyEvent, BodySink};
@@ -24,5 +25,7 @@ pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;
 pub use link::{Link, LinkWaker, Outgoing, Progress};
 pub use response::{ResponseHead, bodiless, reason_phrase};
+pub(crate) use upgrade::read_some;
+pub use upgrade::{Duplex, Ending, Handover, Stopping, Upgrade};
 pub(crate) use writer::exchange;
 pub use writer::{Request, ResponseWriter, WriteError};

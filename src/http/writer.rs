@@ -14,6 +14,8 @@ use super::file_part::FilePart;
 use super::head::RequestHead;
 use super::link::{Link, Progress};
 use super::response::{ResponseHead, bodiless};
+use super::upgrade::{Relay, Upgrade};
+use crate::wake::WakeQueue;
 
 /// A request: its head at once, its body as it comes.
 #[derive(Debug)]
@@ -235,19 +237,41 @@ impl ResponseWriter {
     /// `AlreadyExists` if the response has begun, `NotConnected` if the client has gone, and what
     /// the system says if it gives no sockets.
     pub fn hijack(&mut self) -> io::Result<UnixStream> {
-        if self.stage != Stage::Fresh {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                WriteError::Started.to_string(),
-            ));
-        }
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        if !self.link.hijack(ours) {
-            return Err(io::Error::new(io::ErrorKind::NotConnected, WriteError::Gone.to_string()));
+        match self.upgrade(None, Box::new(Relay(ours))) {
+            Ok(()) => Ok(theirs),
+            Err(error @ WriteError::Gone) => {
+                Err(io::Error::new(io::ErrorKind::NotConnected, error.to_string()))
+            }
+            Err(error) => Err(io::Error::new(io::ErrorKind::AlreadyExists, error.to_string())),
+        }
+    }
+
+    /// Where the connection is woken.
+    pub(crate) fn wake_queue(&self) -> Arc<WakeQueue> {
+        self.link.wake_queue()
+    }
+
+    /// Answers with `head`, unless the connection's new user does that itself, and gives the
+    /// connection to `upgrade`.
+    ///
+    /// # Errors
+    /// [`WriteError::Started`] if the response has begun, [`WriteError::Gone`] if the client has
+    /// gone.
+    pub fn upgrade(
+        &mut self,
+        head: Option<ResponseHead>,
+        upgrade: Box<dyn Upgrade>,
+    ) -> Result<(), WriteError> {
+        if self.stage != Stage::Fresh {
+            return Err(WriteError::Started);
+        }
+        if !self.link.upgrade(head, upgrade) {
+            return Err(WriteError::Gone);
         }
         self.stage = Stage::Ended;
-        Ok(theirs)
+        Ok(())
     }
 
     /// Gives a piece of the body. Never blocks: see [`Self::poll_room`]. What goes beyond the

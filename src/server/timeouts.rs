@@ -118,6 +118,8 @@ pub(crate) struct Registry {
     draining: AtomicBool,
     /// Told when a connection ends and when a drain begins.
     pub(crate) changed: Notify,
+    /// Told when a drain begins.
+    begun: Notify,
 }
 
 impl Registry {
@@ -129,6 +131,7 @@ impl Registry {
             watches: Mutex::new(Vec::new()),
             draining: AtomicBool::new(false),
             changed: Notify::new(),
+            begun: Notify::new(),
         });
         registry.tick();
         registry
@@ -174,6 +177,15 @@ impl Registry {
         if !self.draining.swap(true, Relaxed) {
             self.wake_all();
             self.changed.notify_waiters();
+            self.begun.notify_waiters();
+        }
+    }
+
+    /// Ready when the server begins to stop.
+    pub(crate) async fn stopping(self: Arc<Self>) {
+        let begun = self.begun.notified();
+        if !self.draining() {
+            begun.await;
         }
     }
 

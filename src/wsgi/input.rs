@@ -22,6 +22,8 @@ pub(super) struct Buffer {
     len: usize,
     /// Bytes taken from the request so far.
     total: u64,
+    /// Times that something was taken out: what was known of places in it is void then.
+    takes: u64,
     ended: bool,
 }
 
@@ -30,6 +32,7 @@ impl Buffer {
     fn take(&mut self, n: usize) -> SmallVec<[Bytes; 4]> {
         let mut left = n.min(self.len);
         self.len -= left;
+        self.takes += 1;
         let mut taken = SmallVec::new();
         while left > 0 {
             let Some(mut first) = self.chunks.pop_front() else { break };
@@ -121,33 +124,45 @@ impl Input {
         Ok(read)
     }
 
-    /// Where the first line feed is, looking from byte `from` on.
-    fn find_line_feed(&self, from: usize) -> Option<usize> {
+    /// How far there is a line: its end, if that is here, and all that there is. What was looked at
+    /// before is not looked at again.
+    fn look_for_line(&self, looked: &mut Looked) -> (Option<usize>, usize) {
         let state = self.0.state();
-        let mut start = 0;
-        for chunk in &state.received.chunks {
-            let skip = from.saturating_sub(start).min(chunk.len());
-            if let Some(at) = memchr::memchr(b'\n', &chunk[skip..]) {
-                return Some(start + skip + at);
-            }
-            start += chunk.len();
+        let buffer = &state.received;
+        if looked.takes != buffer.takes {
+            *looked = Looked { takes: buffer.takes, ..Looked::default() };
         }
-        None
+        for chunk in buffer.chunks.range(looked.chunks..) {
+            if let Some(at) = memchr::memchr(b'\n', chunk) {
+                return (Some(looked.bytes + at), buffer.len);
+            }
+            looked.chunks += 1;
+            looked.bytes += chunk.len();
+        }
+        (None, buffer.len)
     }
 
     fn line<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Bound<'py, PyBytes>> {
-        let mut looked = 0;
+        let mut looked = Looked::default();
         loop {
-            let len = self.0.state().received.len;
-            if let Some(at) = self.find_line_feed(looked) {
-                return self.take(py, (at + 1).min(limit));
+            match self.look_for_line(&mut looked) {
+                (Some(at), _) => return self.take(py, (at + 1).min(limit)),
+                (None, len) if len >= limit => return self.take(py, limit),
+                (None, _) => {}
             }
-            looked = len;
-            if len >= limit || !self.receive(py)? {
+            if !self.receive(py)? {
                 return self.take(py, limit);
             }
         }
     }
+}
+
+/// How much of what was received holds no line feed.
+#[derive(Default)]
+struct Looked {
+    takes: u64,
+    chunks: usize,
+    bytes: usize,
 }
 
 /// A size argument: `None` and negative numbers mean no limit.

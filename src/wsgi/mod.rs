@@ -9,7 +9,7 @@ mod start_response;
 
 use std::sync::Arc;
 
-use pyo3::exceptions::PyStopIteration;
+use pyo3::exceptions::{PyConnectionError, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -64,12 +64,24 @@ impl SyncHandler for WsgiHandler {
             body::send(py, &handles.exchange, &iterable)
         });
         if let Err(error) = ran
-            && !(handles.exchange.state().hijacked && error.is_instance_of::<PyStopIteration>(py))
+            && !ends_hijacked(py, &handles.exchange, &error)
         {
             handles.exchange.fail(py, &error);
         }
         handles.finish(py);
     }
+}
+
+/// Whether an exception is a usual end of a connection that the application has taken over.
+fn ends_hijacked(py: Python<'_>, exchange: &exchange::Exchange, error: &PyErr) -> bool {
+    if !exchange.state().hijacked {
+        return false;
+    }
+    if error.is_instance_of::<PyConnectionError>(py) {
+        log::info!(target: "gohttp.request", "{}: {error}", exchange.describe());
+        return true;
+    }
+    error.is_instance_of::<PyStopIteration>(py)
 }
 
 /// Serves a WSGI application until SIGTERM or SIGINT. Returns whether all handlers had ended.

@@ -7,7 +7,7 @@ import random
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -346,8 +346,12 @@ def test_file_that_shrinks_while_it_is_sent_cuts_the_connection(
     with server.connect() as connection:
         connection.send_request("GET", target(path))
         assert connection.read_head().header("content-length") == str(size)
+        start = len(server.log())
         os.truncate(path, 1 * MB)
         assert len(read_to_end(connection)) < size
+        wait_until(
+            lambda: any("has become shorter" in line for line in server.log()[start:]), "the note"
+        )
     with server.connect() as connection:
         connection.send_request("GET", target(path))
         assert len(connection.read_response().body) == 1 * MB
@@ -442,6 +446,7 @@ def test_local_proxy_is_believed(server: Server) -> None:
         ("[2001:db8::1]:443", "2001:db8::1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
         ("  192.0.2.1  ", "192.0.2.1"),
+        ("192.0.2.1, ", "192.0.2.1"),
     ],
 )
 def test_rightmost_that_is_no_proxy_is_the_client(server: Server, value: str, client: str) -> None:
@@ -449,7 +454,7 @@ def test_rightmost_that_is_no_proxy_is_the_client(server: Server, value: str, cl
 
 
 @pytest.mark.parametrize(
-    "value", ["", ",", "unknown", "6.6.6.6, nonsense", "1.2.3", "192.0.2.1, ", "_hidden", "0x7f.1"]
+    "value", ["", ",", "unknown", "6.6.6.6, nonsense", "1.2.3", "_hidden", "0x7f.1"]
 )
 def test_garbage_is_ignored(server: Server, value: str) -> None:
     assert seen(server, (FORWARDED, value)) == ("127.0.0.1", "http", True)
@@ -620,6 +625,33 @@ def test_error_of_a_handler_that_has_taken_over_is_logged(server: Server) -> Non
         lambda: any("RuntimeError: after taking over" in line for line in server.log()[start:]),
         "the traceback",
     )
+
+
+def test_connections_taken_over_let_waiting_ones_in() -> None:
+    with serve("--threads", "2") as server, ExitStack() as stack:
+        for _ in range(2):
+            connections = [stack.enter_context(server.connect()) for _ in range(12)]
+            for connection in connections:
+                connection.send_request("GET", "/late-echo", UPGRADE)
+            for connection in connections:
+                assert connection.read_head().status == 101
+
+
+def test_client_that_takes_nothing_loses_its_connection() -> None:
+    with serve("--write-timeout", "0.5") as server, server.connect() as connection:
+        server.get("/ok")
+        upgrade(connection, "/push?2000")
+        wait_until(lambda: "Broken pipe" in "".join(server.log()), "the handler's end", 10)
+        assert len(read_to_end(connection)) < 2000 * 65536
+
+
+def test_client_that_leaves_is_no_error_of_who_has_taken_over(server: Server) -> None:
+    start = len(server.log())
+    with server.connect() as connection:
+        upgrade(connection, "/push?2000")
+        connection.reset()
+    wait_until(lambda: any("Broken pipe" in line for line in server.log()[start:]), "the note")
+    assert not any("Exception" in line for line in server.log()[start:])
 
 
 def test_stop_iteration_is_an_error_otherwise(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -130,6 +131,18 @@ def test_pipelined_request_behind_a_large_body_is_not_part_of_it(server: Server)
         assert connection.read_response().body == b"ok"
 
 
+def test_line_in_many_tiny_pieces_takes_no_time(server: Server) -> None:
+    pieces = 100_000
+    with server.connect() as connection:
+        connection.send_request(
+            "POST", "/input?readline()", [("Transfer-Encoding", "chunked")], b"1\r\nx\r\n" * pieces
+        )
+        began = time.monotonic()
+        connection.send(b"1\r\n\n\r\n0\r\n\r\n")
+        assert json.loads(connection.read_response().body) == ["x" * pieces + "\n"]
+        assert time.monotonic() - began < 5  # 30 s, when it was looked through for each piece
+
+
 def test_declared_length_alone_takes_no_memory(server: Server) -> None:
     before = rss(server.pid)
     with ExitStack() as stack:
@@ -251,6 +264,24 @@ def test_reading_sends_100_continue(server: Server) -> None:
         assert connection.read_response(interim=True).status == 100
         connection.send(b"body")
         assert connection.read_response().body == b'["body"]'
+
+
+def test_client_that_waits_for_100_in_vain_is_not_waited_for(server: Server) -> None:
+    key = new_key()
+    with server.connect() as connection:
+        headers = [("Expect", "100-continue"), ("Content-Length", "10")]
+        connection.send_request("POST", f"/write-then-read?{key}", headers)
+        assert connection.read_head().status == 200  # it is too late for 100
+        wait_for_event(server, key, "TimeoutError")
+
+
+def test_rest_of_the_body_is_not_to_be_had_after_the_response(server: Server) -> None:
+    key = new_key()
+    with server.connect() as connection:
+        headers = [("Content-Length", str(8 * MIB))]
+        connection.send_request("POST", f"/satisfied-then-read?{key}", headers, b"x" * MIB)
+        assert connection.read_response().body == b"done"
+        wait_for_event(server, key, "OSError: the response was complete")
 
 
 def test_app_that_does_not_read_never_asks_for_the_body(server: Server) -> None:

@@ -124,10 +124,7 @@ impl Baton {
             }
         }
         schedule.waiting += more;
-        let jobs = !schedule.slow.is_empty()
-            || (schedule.holder == Holder::Monitor && !schedule.ready.is_empty());
-        if more > 0 && jobs && schedule.called == 0 {
-            self.call_helper(schedule);
-        }
+        // Whatever has changed without a word: nothing waits for longer than a tick.
+        self.call_for_waiting_jobs(schedule);
     }
 }

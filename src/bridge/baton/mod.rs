@@ -117,6 +117,11 @@ struct Schedule {
 }
 
 impl Schedule {
+    /// Whether requests wait that no thread will see by itself.
+    fn jobs_need_a_thread(&self) -> bool {
+        !self.slow.is_empty() || (self.holder == Holder::Monitor && !self.ready.is_empty())
+    }
+
     /// Threads that are in handlers or may be at once. Those that wait for a slow client's bytes do
     /// not count, or a few dozen such clients would stop all service.
     fn active(&self) -> usize {

@@ -1,7 +1,7 @@
 //! Waiting for the network inside a handler.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
@@ -42,11 +42,7 @@ impl<'a> Waiting<'a> {
             return Self(None);
         }
         schedule.waiting += 1;
-        let jobs = !schedule.slow.is_empty()
-            || (schedule.holder == Holder::Monitor && !schedule.ready.is_empty());
-        if jobs && schedule.called == 0 {
-            baton.call_helper(schedule);
-        }
+        baton.call_for_waiting_jobs(schedule);
         Self(stream.is_none().then_some(baton))
     }
 }
@@ -82,15 +78,12 @@ impl Baton {
             let since = self.ticks.load(Relaxed);
             let mut schedule = self.schedule();
             // Where others wait it gives way at once, as long as these are not too many.
-            let waits = (!schedule.slow.is_empty()
-                || (schedule.holder == Holder::Monitor && !schedule.ready.is_empty()))
+            let waits = schedule.jobs_need_a_thread()
                 && schedule.waiting < STREAMS_AT_ONCE * self.max_threads;
             schedule.streams.push(Stream { worker, since, waits });
             if waits {
                 schedule.waiting += 1;
-                if schedule.called == 0 {
-                    self.call_helper(schedule);
-                }
+                self.call_for_waiting_jobs(schedule);
             }
         }
         Streaming(self)
@@ -108,13 +101,21 @@ impl Baton {
 
     /// The calling worker's handler has taken its connection over: it may wait for its client for
     /// hours, has no deadline, and does not count as busy.
-    pub(crate) fn set_aside(&self, py: Python<'_>) {
+    pub(crate) fn set_aside(self: &Arc<Self>, py: Python<'_>) {
         let Some(worker) = WORKER.get() else { return };
         self.leave_deadline(py);
         if !ASIDE.replace(true) {
             let mut schedule = self.schedule();
             schedule.waiting += 1;
             schedule.streams.push(Stream { worker, since: 0, waits: true });
+            self.call_for_waiting_jobs(schedule);
+        }
+    }
+
+    /// A worker has stopped to count as busy: another runs what waits.
+    pub(super) fn call_for_waiting_jobs(self: &Arc<Self>, schedule: MutexGuard<'_, Schedule>) {
+        if schedule.jobs_need_a_thread() && schedule.called == 0 {
+            self.call_helper(schedule);
         }
     }
 

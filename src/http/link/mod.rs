@@ -6,7 +6,6 @@
 //! [`WakeQueue`], since handlers run outside the runtime.
 
 use std::ops::Deref;
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -17,6 +16,7 @@ use smallvec::SmallVec;
 use super::dispatch::ConnInfo;
 use super::file_part::FilePart;
 use super::response::ResponseHead;
+use super::upgrade::Upgrade;
 use crate::wake::{WakeQueue, lock};
 
 mod upload;
@@ -68,8 +68,8 @@ struct State {
     readers: Vec<Waker>,
 
     interim: Vec<ResponseHead>,
-    /// The connection's end of a pair, once the handler speaks with the client itself.
-    hijacker: Option<UnixStream>,
+    /// What runs the connection after this exchange, and the answer before that.
+    upgrade: Option<(Option<ResponseHead>, Box<dyn Upgrade>)>,
     head: Option<ResponseHead>,
     body: SmallVec<[Bytes; 1]>,
     body_len: usize,
@@ -89,7 +89,7 @@ impl State {
             upload: Upload::new(has_body),
             readers: Vec::new(),
             interim: Vec::new(),
-            hijacker: None,
+            upgrade: None,
             head: None,
             body: SmallVec::new(),
             body_len: 0,
@@ -233,9 +233,9 @@ impl Link {
         out
     }
 
-    /// The end of a pair that the connection is to be joined with from now on.
-    pub(crate) fn take_hijacker(&self) -> Option<UnixStream> {
-        lock(&self.state).hijacker.take()
+    /// What runs the connection from now on, and the answer to be sent before that.
+    pub(crate) fn take_upgrade(&self) -> Option<(Option<ResponseHead>, Box<dyn Upgrade>)> {
+        lock(&self.state).upgrade.take()
     }
 
     /// The client sends no more: whoever waits for its going is told, but the response may go on.
@@ -310,11 +310,15 @@ impl Link {
         Poll::Pending
     }
 
-    pub(super) fn hijack(&self, connection: UnixStream) -> bool {
+    pub(super) fn wake_queue(&self) -> Arc<WakeQueue> {
+        self.connection.queue.clone()
+    }
+
+    pub(super) fn upgrade(&self, head: Option<ResponseHead>, upgrade: Box<dyn Upgrade>) -> bool {
         let mut state = lock(&self.state);
         let there = !self.gone();
         if there {
-            state.hijacker = Some(connection);
+            state.upgrade = Some((head, upgrade));
             self.wake_connection();
         }
         there

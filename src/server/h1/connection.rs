@@ -1,27 +1,26 @@
 //! One connection, request after request: waiting for heads, refusing, closing.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::io::AsyncReadExt;
 
 use super::encode::{Answering, encode_head};
 use super::parse::{self, Parsed, Reject};
 use super::write_buf::WriteBuf;
-use crate::http::{ConnInfo, LinkWaker, OwnLink, ResponseHead, Version, reason_phrase};
+use crate::http::{
+    ConnInfo, Handover, LinkWaker, OwnLink, ResponseHead, Upgrade, Version, read_some,
+    reason_phrase,
+};
 use crate::server::context::Context;
 use crate::server::listener::Transport;
 use crate::server::timeouts::{Date, Registered};
 
-/// Room for a read, one for all connections of a thread: an idle one holds none.
-const READ_ROOM: usize = 32 * 1024;
 /// What an idle connection keeps for its next request.
 const KEPT_ROOM: usize = 4 * 1024;
 /// How long a stop waits on an idle connection for a request that may be on its way already.
@@ -35,10 +34,6 @@ const DRAIN_LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
 /// What an HTTP/2 connection with prior knowledge begins with (RFC 9113 section 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-thread_local! {
-    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_ROOM].into());
-}
 
 /// How a connection ended.
 pub(crate) enum Ended<I> {
@@ -65,8 +60,8 @@ pub(crate) enum After {
     Close,
     /// A proper end although the client still has something to send.
     Refuse,
-    /// A handler speaks with the client itself now.
-    Hijacked,
+    /// Another protocol.
+    Upgraded,
     /// An end of which the client must see that it is none.
     Abort,
 }
@@ -81,8 +76,8 @@ pub(crate) struct Connection<I> {
     pub(crate) watch: Registered,
     pub(crate) link: OwnLink,
     pub(crate) date: Date,
-    /// Our end of the pair through which a handler speaks with the client.
-    pub(crate) hijacked: Option<UnixStream>,
+    /// What runs the connection from now on.
+    pub(crate) upgraded: Option<Box<dyn Upgrade>>,
     /// The client has sent its last byte.
     pub(crate) read_closed: bool,
     /// The client has said that it sends no further request.
@@ -108,7 +103,7 @@ pub(crate) async fn serve<I: Transport>(
         watch,
         link,
         date: Date::default(),
-        hijacked: None,
+        upgraded: None,
         read_closed: false,
         client_ends: false,
     };
@@ -125,8 +120,8 @@ pub(crate) async fn serve<I: Transport>(
                     connection.close(false).await;
                     return Ended::Closed;
                 }
-                After::Hijacked => {
-                    connection.relay().await;
+                After::Upgraded => {
+                    connection.upgrade().await;
                     return Ended::Closed;
                 }
                 After::Abort => return Ended::Closed,
@@ -223,15 +218,10 @@ impl<I: Transport> Connection<I> {
 
     /// Reads into the buffer. 0 is the end of what the client sends.
     pub(crate) fn poll_fill(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<usize>> {
-        // A full read would need another to see that there is no more: the room is ample, and
-        // what came is copied to where it fits.
-        let read = READ.with_borrow_mut(|room| {
-            let mut room = ReadBuf::new(room);
-            self.poll_read(cx, &mut room).map_ok(|()| {
-                self.read.extend_from_slice(room.filled());
-                room.filled().len()
-            })
-        });
+        if self.read_closed {
+            return Poll::Ready(Ok(0));
+        }
+        let read = read_some(&mut self.io, &mut self.read, cx);
         self.note_end(&read);
         read
     }
@@ -269,17 +259,6 @@ impl<I: Transport> Connection<I> {
         Some(read)
     }
 
-    fn poll_read(
-        &mut self,
-        cx: &mut TaskContext<'_>,
-        room: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.read_closed {
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.io).poll_read(cx, room)
-    }
-
     fn note_end(&mut self, read: &Poll<io::Result<usize>>) {
         self.read_closed |= matches!(read, Poll::Ready(Ok(0) | Err(_)));
     }
@@ -299,7 +278,8 @@ impl<I: Transport> Connection<I> {
     }
 
     /// Puts a small answer of the server's own in the write buffer; the connection ends after it.
-    pub(crate) fn respond_plain(&mut self, status: u16, head_request: bool) {
+    /// Returns how many bytes its body has.
+    pub(crate) fn respond_plain(&mut self, status: u16, head_request: bool) -> u64 {
         let body = format!("{status} {}\n", reason_phrase(status));
         let answering = Answering { version: Version::Http11, head_request, keep_alive: false };
         let date = self.cx.registry.date_of(&mut self.date);
@@ -309,38 +289,23 @@ impl<I: Transport> Connection<I> {
                 out.extend_from_slice(body.as_bytes());
             }
         });
+        if head_request { 0 } else { body.len() as u64 }
     }
 
-    /// Passes bytes between the client and the handler's end of a pair, until both have ended.
-    async fn relay(mut self) {
-        let Some(pair) = self.hijacked.take() else { return };
+    /// Gives the connection to who has taken it over.
+    async fn upgrade(mut self) {
+        let Some(upgrade) = self.upgraded.take() else { return };
         let mut progress = 0;
-        // Interim responses may be on their way.
-        let flushed = poll_fn(|cx| self.write.poll_flush(&mut self.io, cx, &mut progress)).await;
-        let (Ok(()), Ok(mut pair)) = (flushed, tokio::net::UnixStream::from_std(pair)) else {
-            return;
-        };
-        let (mut from_client, mut to_client) = tokio::io::split(self.io);
-        let (mut from_handler, mut to_handler) = pair.split();
-        let read = std::mem::take(&mut self.read);
-        // How one side ends is told to the other as an end; errors are theirs to see.
-        let up = async {
-            // What came behind the head is the handler's too.
-            if to_handler.write_all(&read).await.is_ok() {
-                let _ = tokio::io::copy(&mut from_client, &mut to_handler).await;
-            }
-            to_handler.shutdown().await
-        };
-        let down = async {
-            let _ = tokio::io::copy(&mut from_handler, &mut to_client).await;
-            to_client.shutdown().await
-        };
-        let (mut up, mut down) = (pin!(up), pin!(down));
-        // How such a connection ends is the handler's and the client's affair; but a client that
-        // does not follow its handler is not waited for for ever.
-        tokio::select! {
-            _ = &mut down => drop(tokio::time::timeout(LINGER, up).await),
-            _ = &mut up => drop(down.await),
+        let patience = self.cx.config.write_timeout;
+        let flushed = poll_fn(|cx| self.write.poll_flush(&mut self.io, cx, &mut progress));
+        if let Ok(Ok(())) = tokio::time::timeout(patience, flushed).await {
+            let connection = Handover {
+                io: Box::new(self.io),
+                read: self.read,
+                stopping: Box::pin(self.cx.registry.clone().stopping()),
+                write_timeout: patience,
+            };
+            upgrade.run(connection).await;
         }
     }
 

@@ -82,6 +82,9 @@ impl<I: Transport> Connection<I> {
             access: self.cx.access_log.map(|log| log.begin(&self.info, &parsed.head)),
         };
         if let Err(after) = self.prebuffer(&mut exchange).await {
+            if let Some(access) = exchange.access.take() {
+                access.end(exchange.status, exchange.sent, false);
+            }
             return after;
         }
         let (request, writer) = http::exchange(parsed.head, self.link.share());
@@ -166,14 +169,18 @@ impl<I: Transport> Connection<I> {
 
     fn poll_exchange(&mut self, exchange: &mut Exchange, cx: &mut TaskContext<'_>) -> Poll<After> {
         let mut progress = 0;
+        let mut taken = 0;
         loop {
             exchange.news |= self.link.take_news();
             if exchange.news
-                && let Some(other) = self.link.take_hijacker()
+                && let Some((head, upgrade)) = self.link.take_upgrade()
             {
+                if let Some(head) = head {
+                    self.write.append(|out| encode_interim(out, &head));
+                }
                 exchange.status = 101;
-                self.hijacked = Some(other);
-                return Poll::Ready(After::Hijacked);
+                self.upgraded = Some(upgrade);
+                return Poll::Ready(After::Upgraded);
             }
             if exchange.news && !exchange.done && self.write.len() < WRITE_WINDOW {
                 exchange.news = false;
@@ -181,19 +188,20 @@ impl<I: Transport> Connection<I> {
                 if self.encode(exchange, out) == Progress::Aborted {
                     return self.abort(exchange, cx);
                 }
-                if exchange.expects
-                    && !exchange.done
-                    && exchange.framing.is_none()
-                    && self.link.asked_for_upload()
-                {
+                if exchange.expects && !exchange.done && self.link.asked_for_upload() {
                     exchange.expects = false;
-                    self.write.append(|out| encode_interim(out, &ResponseHead::new(100)));
+                    if exchange.framing.is_none() {
+                        self.write.append(|out| encode_interim(out, &ResponseHead::new(100)));
+                    }
                 }
             }
             let writing = !self.write.is_empty();
             let flushed = match self.write.poll_flush(&mut self.io, cx, &mut progress) {
                 Poll::Ready(Ok(())) => true,
-                Poll::Ready(Err(_)) => return Poll::Ready(After::Abort),
+                Poll::Ready(Err(error)) => {
+                    self.note_failed_write(exchange, &error);
+                    return Poll::Ready(After::Abort);
+                }
                 Poll::Pending => false,
             };
             if exchange.done && flushed {
@@ -204,10 +212,17 @@ impl<I: Transport> Connection<I> {
                     return Poll::Ready(After::Refuse);
                 }
             }
+            let before = exchange.upload.taken();
             let read = match self.poll_upload(exchange, cx) {
                 Ok(read) => read,
                 Err(after) => return Poll::Ready(after),
             };
+            taken += exchange.upload.taken() - before;
+            if read && taken >= SINK_ROOM {
+                // A fast uploader may always have more: others get their turn.
+                cx.waker().wake_by_ref();
+                return self.wait(exchange, flushed, progress > 0);
+            }
             if (writing && flushed) || read {
                 continue;
             }
@@ -219,7 +234,11 @@ impl<I: Transport> Connection<I> {
     fn wait(&mut self, exchange: &mut Exchange, flushed: bool, progress: bool) -> Poll<After> {
         let waiting = if !flushed {
             Waiting::Client
-        } else if !exchange.upload.ended() && self.reads_upload(exchange) && !exchange.expects {
+        } else if !exchange.upload.ended()
+            && self.reads_upload(exchange)
+            && (exchange.discarding || self.link.asked_for_upload())
+            && !exchange.expects
+        {
             Waiting::Upload
         } else {
             Waiting::Handler
@@ -263,13 +282,13 @@ impl<I: Transport> Connection<I> {
             "a request from {} was {outcome}: its handler did not end within request_timeout",
             if self.info.peer_host.is_empty() { "a Unix socket" } else { &self.info.peer_host },
         );
-        self.link.end_upload(Some(BodyError::Disconnected));
+        self.link.end_upload(Some(BodyError::Deadline));
         self.link.close();
         if exchange.framing.is_some() {
             return After::Abort;
         }
         exchange.status = 504;
-        self.respond_plain(504, exchange.answering.head_request);
+        exchange.sent = self.respond_plain(504, exchange.answering.head_request);
         After::Refuse
     }
 
@@ -343,7 +362,7 @@ impl<I: Transport> Connection<I> {
     fn reject_upload(&mut self, exchange: &mut Exchange, error: BodyError) {
         log::info!(target: "gohttp.request", "{} for a request from {}: {error}", error.status(), self.info.peer_host);
         exchange.status = error.status();
-        self.respond_plain(error.status(), exchange.answering.head_request);
+        exchange.sent = self.respond_plain(error.status(), exchange.answering.head_request);
     }
 
     /// Whether an unread body is short enough to be thrown away; else the connection ends.
@@ -351,14 +370,27 @@ impl<I: Transport> Connection<I> {
         if exchange.discarding {
             return true;
         }
+        // Whoever still reads the body is told that it is not to be had any more.
+        self.link.end_upload(Some(BodyError::Answered));
         if exchange.expects || !exchange.answering.keep_alive {
             return false;
         }
         exchange.discarding = true;
         exchange.discarded_from = exchange.upload.taken();
-        // Whoever still reads the body is told that it is not to be had any more.
-        self.link.end_upload(Some(BodyError::Disconnected));
         exchange.upload.missing().is_none_or(|n| n <= DISCARD_LIMIT)
+    }
+
+    /// A client that goes is no news; a file that is not what it was is.
+    fn note_failed_write(&self, exchange: &mut Exchange, error: &io::Error) {
+        let missing = self.write.file_left();
+        exchange.sent -= missing.min(exchange.sent);
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            log::warn!(
+                target: "gohttp.response",
+                "a response to {} was cut: the file that it is made of has become shorter, {missing} bytes are missing",
+                self.info.peer_host
+            );
+        }
     }
 
     fn after(&self, exchange: &Exchange) -> After {

@@ -53,6 +53,11 @@ impl WriteBuf {
         self.len == 0 && self.file.is_none()
     }
 
+    /// Bytes of a file not written yet.
+    pub(crate) fn file_left(&self) -> u64 {
+        self.file.as_ref().map_or(0, FilePart::len)
+    }
+
     /// Puts a part of a file behind all pieces; nothing may be appended until it is sent.
     pub(crate) fn push_file(&mut self, file: FilePart) {
         self.file = Some(file);

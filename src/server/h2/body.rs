@@ -19,7 +19,16 @@ pub(super) struct ResponseBody {
     pub(super) next: usize,
     pub(super) progress: Progress,
     pub(super) length: Option<u64>,
-    pub(super) guard: CloseOnDrop,
+    /// None where the stream's end is not the body's.
+    pub(super) guard: Option<CloseOnDrop>,
+}
+
+impl ResponseBody {
+    /// No body: what follows the head on the stream is not one.
+    pub(super) fn none() -> Self {
+        let progress = Progress::Complete;
+        Self { ready: SmallVec::new(), next: 0, progress, length: None, guard: None }
+    }
 }
 
 impl Body for ResponseBody {
@@ -27,28 +36,30 @@ impl Body for ResponseBody {
     type Error = io::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         _: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = self.get_mut();
+        let Some(guard) = &mut this.guard else { return Poll::Ready(None) };
         // The link wakes the stream's own task, which is the one that polls this.
-        if self.next == self.ready.len() && self.progress == Progress::Open {
-            let out = self.guard.link.take_outgoing();
-            self.ready = out.body;
-            self.next = 0;
-            self.progress = out.progress;
+        if this.next == this.ready.len() && this.progress == Progress::Open {
+            let out = guard.link.take_outgoing();
+            this.ready = out.body;
+            this.next = 0;
+            this.progress = out.progress;
         }
-        if self.next < self.ready.len() {
-            let at = self.next;
-            self.next += 1;
-            let data = std::mem::take(&mut self.ready[at]);
-            self.guard.sent += data.len() as u64;
-            self.guard.whole = self.next == self.ready.len() && self.progress == Progress::Complete;
+        if this.next < this.ready.len() {
+            let at = this.next;
+            this.next += 1;
+            let data = std::mem::take(&mut this.ready[at]);
+            guard.sent += data.len() as u64;
+            guard.whole = this.next == this.ready.len() && this.progress == Progress::Complete;
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        match self.progress {
+        match this.progress {
             Progress::Open => Poll::Pending,
             Progress::Complete => {
-                self.guard.whole = true;
+                guard.whole = true;
                 Poll::Ready(None)
             }
             Progress::Aborted => {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,7 +21,10 @@ use tokio::time::Instant;
 
 use super::context::Context;
 use super::timeouts::{Registered, Watch};
-use crate::http::{self as exchange, BodyError, ConnInfo, Link, LinkWaker, Progress, ResponseHead};
+use crate::http::{
+    self as exchange, BodyError, ConnInfo, Handover, Link, LinkWaker, Outgoing, Progress,
+    ResponseHead, Upgrade,
+};
 use crate::server::access_log::AccessEntry;
 use body::{ResponseBody, Rewind};
 use translate::{head_of, response_of};
@@ -50,6 +53,7 @@ pub(crate) async fn serve<I>(
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .enable_connect_protocol()
         .max_header_list_size(config.max_head_size.min(u32::MAX as usize) as u32)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(config.write_timeout);
@@ -144,12 +148,27 @@ impl Drop for CloseOnDrop {
 
 type Response = ::http::Response<ResponseBody>;
 
+/// What a stream answers with.
+enum Answer {
+    /// A head, and what there is of the body.
+    Response(ResponseHead, Outgoing),
+    /// A head, and what runs the stream after it.
+    Upgrade(ResponseHead, Box<dyn Upgrade>),
+    /// A status of the server's own.
+    Refusal(u16),
+}
+
 async fn respond(
-    request: ::http::Request<Incoming>,
+    mut request: ::http::Request<Incoming>,
     cx: Arc<Context>,
     info: Arc<ConnInfo>,
     stream: Stream,
 ) -> Result<Response, io::Error> {
+    let upgraded = request
+        .extensions()
+        .get::<hyper::ext::Protocol>()
+        .is_some()
+        .then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     let link =
@@ -171,25 +190,34 @@ async fn respond(
 
     let deadline = cx.config.request_timeout.map(|timeout| Instant::now() + timeout);
     let taken = poll_fn(|_| {
+        if let Some((head, upgrade)) = link.take_upgrade() {
+            return match head {
+                Some(head) => Poll::Ready(Ok(Answer::Upgrade(head, upgrade))),
+                None => Poll::Ready(Ok(Answer::Refusal(501))),
+            };
+        }
         let mut out = link.take_outgoing();
         match (link.upload_error(), out.head.take(), out.progress) {
             // Nothing has been sent yet: what the client did wrong is the answer, whatever the
             // handler made of it.
             (Some(error), ..) if error != BodyError::Disconnected => {
-                Poll::Ready(Ok(Err(error.status())))
+                Poll::Ready(Ok(Answer::Refusal(error.status())))
             }
-            (_, Some(head), _) => Poll::Ready(Ok(Ok((head, out)))),
+            (_, Some(head), _) => Poll::Ready(Ok(Answer::Response(head, out))),
             (_, None, Progress::Open) => Poll::Pending,
             (_, None, _) => Poll::Ready(Err(io::Error::other("no response"))),
         }
     });
     let taken = match deadline {
-        Some(at) => tokio::time::timeout_at(at, taken).await.unwrap_or(Ok(Err(504)))?,
+        Some(at) => tokio::time::timeout_at(at, taken).await.unwrap_or(Ok(Answer::Refusal(504)))?,
         None => taken.await?,
     };
     let (mut head, out) = match taken {
-        Ok(taken) => taken,
-        Err(status) => return Ok(refusal(status, guard, &cx.registry.date())),
+        Answer::Response(head, out) => (head, out),
+        Answer::Refusal(status) => return Ok(refusal(status, guard, &cx.registry.date())),
+        Answer::Upgrade(head, upgrade) => {
+            return Ok(switch(head, upgrade, upgraded, guard, cx));
+        }
     };
     guard.status = head.status();
     guard.whole = out.progress == Progress::Complete && out.body.is_empty();
@@ -205,8 +233,38 @@ async fn respond(
         next: 0,
         progress: out.progress,
         length: head.content_length(),
-        guard,
+        guard: Some(guard),
     }))
+}
+
+/// Gives the stream to who has taken it over, once the answer is out.
+fn switch(
+    mut head: ResponseHead,
+    upgrade: Box<dyn Upgrade>,
+    upgraded: Option<hyper::upgrade::OnUpgrade>,
+    mut guard: CloseOnDrop,
+    cx: Arc<Context>,
+) -> Response {
+    guard.status = head.status();
+    guard.whole = true;
+    let date = cx.registry.date();
+    tokio::spawn(async move {
+        // The stream is counted, and noted in the access log, to its end.
+        let _guard = guard;
+        if let Some(Ok(io)) = match upgraded {
+            Some(upgraded) => Some(upgraded.await),
+            None => None,
+        } {
+            let connection = Handover {
+                io: Box::new(TokioIo::new(io)),
+                read: BytesMut::new(),
+                stopping: Box::pin(cx.registry.clone().stopping()),
+                write_timeout: cx.config.write_timeout,
+            };
+            upgrade.run(connection).await;
+        }
+    });
+    response_of(&mut head, &date).map(|()| ResponseBody::none())
 }
 
 /// A small answer of the server's own.
@@ -220,6 +278,6 @@ fn refusal(status: u16, mut guard: CloseOnDrop, date: &[u8; 29]) -> Response {
         ready: SmallVec::from_elem(Bytes::from(body), 1),
         next: 0,
         progress: Progress::Complete,
-        guard,
+        guard: Some(guard),
     })
 }

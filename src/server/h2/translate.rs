@@ -18,7 +18,8 @@ pub(super) fn head_of(
     if parts.headers.len() > config.max_headers {
         return Err(431);
     }
-    if parts.method == ::http::Method::CONNECT {
+    let protocol = parts.extensions.get::<hyper::ext::Protocol>();
+    if parts.method == ::http::Method::CONNECT && protocol.is_none() {
         return Err(405);
     }
     if target == "*" && parts.method != ::http::Method::OPTIONS {
@@ -36,6 +37,9 @@ pub(super) fn head_of(
         capacity + target.len() + 64,
     );
     head.target(target.as_bytes());
+    if let Some(protocol) = protocol {
+        head.protocol(protocol.as_str().as_bytes());
+    }
     let mut cookies: Vec<u8> = Vec::new();
     for (name, value) in &parts.headers {
         if name == ::http::header::COOKIE {

@@ -209,13 +209,20 @@ def echo(environ: Environ, start_response: StartResponse) -> list[bytes]:
     return []
 
 
+@at("/late-echo")
+def late_echo(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    """A kind of request that is known to be slow once it has run."""
+    time.sleep(0.05)
+    return echo(environ, start_response)
+
+
 @at("/push")
 def push(environ: Environ, _start_response: StartResponse) -> list[bytes]:
-    """Sends 4 MiB, then ends the connection."""
+    """Sends 4 MiB, or as many times 64 KiB as `?` says, then ends the connection."""
     sock = environ["gunicorn.socket"]
     sock.sendall(SWITCH)
-    for number in range(64):
-        sock.sendall(bytes([number]) * 65536)
+    for number in range(int(environ["QUERY_STRING"] or 64)):
+        sock.sendall(bytes([number % 256]) * 65536)
     sock.close()
     return []
 

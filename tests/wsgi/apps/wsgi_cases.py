@@ -629,6 +629,29 @@ def input_error(environ: Environ, start_response: StartResponse) -> list[bytes]:
     return as_json(start_response, True)
 
 
+@at("/write-then-read")
+def write_then_read(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    write(b"first ")
+    try:
+        environ["wsgi.input"].read()
+    except OSError as error:
+        _events[key_of(environ)].append(type(error).__name__)
+    return [b"last"]
+
+
+@at("/satisfied-then-read")
+def satisfied_then_read(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    write = start_response("200 OK", [("Content-Length", "4")])
+    write(b"done")
+    try:
+        environ["wsgi.input"].read()
+    except OSError as error:
+        text = f"{type(error).__name__}: {str(error).split(':')[0]}"
+        _events[key_of(environ)].append(text)
+    return []
+
+
 @at("/input-echo-lines")
 def input_echo_lines(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
     """Sends each line as it comes: both directions at once."""
