@@ -78,6 +78,12 @@ pub trait Dispatch: Send + Sync + 'static {
     /// Called about every 250 ms from inside the runtime, for what has a time limit. Must not block.
     fn tick(&self) {}
 
+    /// Whether a request would have to wait for others to end: a process that shares the sockets
+    /// may have a thread free.
+    fn saturated(&self) -> bool {
+        false
+    }
+
     /// Up to how many bytes of a body of known length are read before `dispatch` is called, so
     /// that a handler that blocks does not have to wait for the client. 0: none.
     fn prebuffer(&self) -> usize {

@@ -1,7 +1,10 @@
 //! The accept loop, and the wait for the last connection at a stop.
 
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::ready;
 use std::time::Duration;
 
 use super::connection;
@@ -12,6 +15,9 @@ use crate::http::{ConnInfo, Peer};
 
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a process whose threads are all busy leaves a connection to its neighbours.
+const NEIGHBOURS_TURN: Duration = Duration::from_millis(10);
 
 /// Accepts until the drain begins, then takes what the backlog still holds.
 pub(crate) async fn run<L: Listener>(listener: L, cx: Arc<Context>) {
@@ -27,7 +33,7 @@ pub(crate) async fn run<L: Listener>(listener: L, cx: Arc<Context>) {
         }
         tokio::select! {
             biased;
-            accepted = listener.accept() => match accepted {
+            accepted = accept(&listener, &cx) => match accepted {
                 Ok(accepted) => {
                     complained = false;
                     start(accepted, &cx);
@@ -47,6 +53,27 @@ pub(crate) async fn run<L: Listener>(listener: L, cx: Arc<Context>) {
     while let Some(accepted) = listener.try_accept() {
         start(accepted, &cx);
     }
+}
+
+/// Accepts a connection. Where several processes share the socket, one without a free thread lets
+/// the others go first.
+async fn accept<L: Listener>(listener: &L, cx: &Context) -> io::Result<(L::Io, Peer, Peer)> {
+    if cx.config.accept_burst > 1 {
+        return listener.accept().await;
+    }
+    let mut accept = pin!(listener.accept());
+    let mut turn: Option<Pin<Box<tokio::time::Sleep>>> = None;
+    poll_fn(|task| {
+        if turn.is_none() && cx.dispatch.saturated() {
+            turn = Some(Box::pin(tokio::time::sleep(NEIGHBOURS_TURN)));
+        }
+        if let Some(over) = &mut turn {
+            ready!(over.as_mut().poll(task));
+            turn = None;
+        }
+        accept.as_mut().poll(task)
+    })
+    .await
 }
 
 /// Accepts a few more that wait already: their requests are then read, and run, in one turn, and

@@ -384,6 +384,12 @@ impl Dispatch for BatonDispatch {
         self.0.tick();
     }
 
+    fn saturated(&self) -> bool {
+        let schedule = self.0.schedule();
+        (schedule.holder == Holder::Monitor || schedule.driven_inside)
+            && !schedule.helper_to_be_had(self.0.max_threads)
+    }
+
     fn prebuffer(&self) -> usize {
         PREBUFFER
     }
