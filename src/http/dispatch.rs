@@ -67,6 +67,17 @@ impl ConnInfo {
     }
 }
 
+/// What a request would find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Somebody to run it at once.
+    Free,
+    /// Others that are about to run.
+    Soon,
+    /// Everybody busy.
+    None,
+}
+
 /// Answers requests: a face, or a Rust handler.
 ///
 /// `dispatch` is called inside the runtime, on the thread that read the request. It must not
@@ -78,10 +89,10 @@ pub trait Dispatch: Send + Sync + 'static {
     /// Called about every 250 ms from inside the runtime, for what has a time limit. Must not block.
     fn tick(&self) {}
 
-    /// Whether a request would have to wait for others to end: a process that shares the sockets
+    /// Whether another request would be run at once. If not, a process that shares the sockets
     /// may have a thread free.
-    fn saturated(&self) -> bool {
-        false
+    fn room(&self) -> Room {
+        Room::Free
     }
 
     /// Up to how many bytes of a body of known length are read before `dispatch` is called, so

@@ -16,7 +16,7 @@ mod upgrade;
 mod writer;
 
 pub use body::{BodyError, BodyEvent, BodySink};
-pub use dispatch::{ConnInfo, Dispatch, Kept, Peer};
+pub use dispatch::{ConnInfo, Dispatch, Kept, Peer, Room};
 pub use fields::{FieldError, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};
 pub use file_part::FilePart;

@@ -2,22 +2,25 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::ready;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::connection;
 use super::context::Context;
 use super::listener::{Listener, Transport};
 use super::timeouts::Registry;
-use crate::http::{ConnInfo, Peer};
+use crate::http::{ConnInfo, Peer, Room};
 
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// How long a process whose threads are all busy leaves a connection to its neighbours.
-const NEIGHBOURS_TURN: Duration = Duration::from_millis(10);
+/// How often a process whose threads are all busy looks whether a connection is still there, before
+/// it takes it from its neighbours.
+const LOOKS: u32 = 6;
+/// Pause before each look.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 
 /// Accepts until the drain begins, then takes what the backlog still holds.
 pub(crate) async fn run<L: Listener>(listener: L, cx: Arc<Context>) {
@@ -61,19 +64,36 @@ async fn accept<L: Listener>(listener: &L, cx: &Context) -> io::Result<(L::Io, P
     if cx.config.accept_burst > 1 {
         return listener.accept().await;
     }
-    let mut accept = pin!(listener.accept());
-    let mut turn: Option<Pin<Box<tokio::time::Sleep>>> = None;
-    poll_fn(|task| {
-        if turn.is_none() && cx.dispatch.saturated() {
-            turn = Some(Box::pin(tokio::time::sleep(NEIGHBOURS_TURN)));
+    loop {
+        let mut accept = pin!(listener.accept());
+        let room = poll_fn(|task| match cx.dispatch.room() {
+            Room::Free => accept.as_mut().poll(task).map(Ok),
+            other => Poll::Ready(Err(other)),
+        });
+        match room.await {
+            Ok(accepted) => return accepted,
+            Err(Room::None) => {
+                if left_by_neighbours(listener, cx).await
+                    && let Some(accepted) = listener.try_accept()
+                {
+                    return Ok(accepted);
+                }
+            }
+            Err(_) => tokio::task::yield_now().await,
         }
-        if let Some(over) = &mut turn {
-            ready!(over.as_mut().poll(task));
-            turn = None;
+    }
+}
+
+/// Whether a connection waits that nobody else takes, while there is nobody here for it either.
+async fn left_by_neighbours<L: Listener>(listener: &L, cx: &Context) -> bool {
+    // What is there at one look may have come just then; what is there at each was left.
+    for _ in 0..LOOKS {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        if !listener.has_waiting() || cx.dispatch.room() != Room::None {
+            return false;
         }
-        accept.as_mut().poll(task)
-    })
-    .await
+    }
+    true
 }
 
 /// Accepts a few more that wait already: their requests are then read, and run, in one turn, and

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags};
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -78,6 +79,9 @@ pub(crate) trait Listener: Send + 'static {
     /// The next connection, the client's end and ours. Errors are the caller's to log and retry.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Io, Peer, Peer)>> + Send;
 
+    /// Whether a connection waits.
+    fn has_waiting(&self) -> bool;
+
     /// A connection that waits already, if there is one.
     fn try_accept(&self) -> Option<(Self::Io, Peer, Peer)> {
         loop {
@@ -121,6 +125,10 @@ impl Listener for TcpAcceptor {
         };
         Ok((stream, Peer::Tcp(peer), Peer::Tcp(local)))
     }
+
+    fn has_waiting(&self) -> bool {
+        readable(self.listener.as_fd())
+    }
 }
 
 impl Listener for UnixListener {
@@ -131,6 +139,17 @@ impl Listener for UnixListener {
         let local = stream.local_addr()?.as_pathname().map(std::path::Path::to_path_buf);
         Ok((stream, Peer::Unix(None), Peer::Unix(local)))
     }
+
+    fn has_waiting(&self) -> bool {
+        readable(self.as_fd())
+    }
+}
+
+/// What the system says now, whatever was known before.
+fn readable(socket: BorrowedFd<'_>) -> bool {
+    let mut sockets = [PollFd::new(&socket, PollFlags::IN)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::event::poll(&mut sockets, Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 /// Bytes that the kernel takes of a response beyond what it has sent.

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use crate::http::{Dispatch, Request, ResponseWriter};
+use crate::http::{Dispatch, Request, ResponseWriter, Room};
 use crate::server::{Driver, Server};
 use crate::wake::lock;
 use costs::Costs;
@@ -384,10 +384,16 @@ impl Dispatch for BatonDispatch {
         self.0.tick();
     }
 
-    fn saturated(&self) -> bool {
+    fn room(&self) -> Room {
         let schedule = self.0.schedule();
-        (schedule.holder == Holder::Monitor || schedule.driven_inside)
-            && !schedule.helper_to_be_had(self.0.max_threads)
+        let max = self.0.max_threads;
+        let helpers = if schedule.helper_to_be_had(max) { max - schedule.active() } else { 0 };
+        let blocked = schedule.holder == Holder::Monitor || schedule.driven_inside;
+        match schedule.ready.len() + schedule.slow.len() {
+            waiting if waiting < helpers + usize::from(!blocked) => Room::Free,
+            _ if blocked => Room::None,
+            _ => Room::Soon,
+        }
     }
 
     fn prebuffer(&self) -> usize {
