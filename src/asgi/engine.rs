@@ -15,9 +15,12 @@ use pyo3::types::{PyDict, PySet};
 use tokio::io::unix::AsyncFd;
 
 use super::awaitable::Awaitable;
-use super::inbox::{Bell, Inbox, InboxDispatch};
+use super::deadline::Deadlines;
+use super::inbox::{Bell, Inbox, InboxDispatch, Waiting};
 use super::scope::ScopeMaker;
+use super::watch::{self, Driven, Watch};
 use crate::bridge::heap;
+use crate::bridge::interrupt::Ident;
 use crate::bridge::log_sink::app_error;
 use crate::bridge::settings::{self, Settings};
 use crate::config::WebSocketConfig;
@@ -36,6 +39,12 @@ pub(super) struct LoopContext {
     pub(super) eager: Option<(Py<PyAny>, Py<PyDict>)>,
     /// Tasks that have not ended: asyncio itself holds them only weakly.
     pub(super) tasks: Py<PySet>,
+    /// With `request_timeout` only.
+    pub(super) deadlines: Option<Arc<Deadlines>>,
+    /// Requests at once; more get 503.
+    pub(super) max_tasks: Option<usize>,
+    /// The log has been told of those since the last tick.
+    pub(super) refusing: AtomicBool,
 }
 
 /// The asyncio selector's epoll descriptor, watched from the runtime.
@@ -45,12 +54,30 @@ struct Inner {
     ready: bool,
 }
 
+/// What runs whether Python does or not.
+struct Core {
+    driver: Driver,
+    server: OnceLock<Arc<Server>>,
+    watch: Watch,
+}
+
+impl Driven for Core {
+    fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    fn watch(&self) -> &Watch {
+        &self.watch
+    }
+}
+
 /// The engine under an ASGI application.
 #[pyclass(frozen, module = "gohttp._gohttp")]
 pub(crate) struct AsgiEngine {
-    driver: Driver,
+    core: Arc<Core>,
     inbox: Arc<Inbox>,
-    server: OnceLock<Arc<Server>>,
+    /// The loop drives the engine itself.
+    hosted: bool,
     context: OnceLock<Arc<LoopContext>>,
     inner: std::sync::Mutex<Option<Inner>>,
     /// The loop knows that the server has stopped.
@@ -71,10 +98,12 @@ impl AsgiEngine {
             // SAFETY: `gohttp._asgi` makes this descriptor for us with `os.dup` and forgets it.
             Some(fd) => Bell::Event(unsafe { OwnedFd::from_raw_fd(fd) }.into()),
         };
+        let hosted = matches!(bell, Bell::Nudge(_));
+        let core = Core { driver, server: OnceLock::new(), watch: Watch::default() };
         Ok(Self {
             inbox: Inbox::new(bell),
-            driver,
-            server: OnceLock::new(),
+            core: Arc::new(core),
+            hosted,
             context: OnceLock::new(),
             inner: std::sync::Mutex::new(None),
             told: AtomicBool::new(false),
@@ -110,14 +139,26 @@ impl AsgiEngine {
             websocket: settings.websocket(),
             eager,
             tasks: PySet::empty(py)?.unbind(),
+            deadlines: settings.asgi_timeout().map(|timeout| Arc::new(Deadlines::new(timeout))),
+            max_tasks: settings.max_tasks(),
+            refusing: AtomicBool::new(false),
         };
-        let signals = Signals::install(&self.driver, settings.insist())?;
-        let dispatch = Arc::new(InboxDispatch(self.inbox.clone()));
+        let signals = Signals::install(&self.core.driver, settings.insist())?;
+        let dispatch = Arc::new(InboxDispatch::new(
+            self.inbox.clone(),
+            context.deadlines.clone(),
+            context.max_tasks.is_some(),
+        ));
         heap::keep_freed();
-        let server = Arc::new(Server::start(&self.driver, listeners, settings.engine(), dispatch)?);
-        signals.stop(&self.driver, server.clone());
-        if self.server.set(server).is_err() || self.context.set(Arc::new(context)).is_err() {
+        let server =
+            Arc::new(Server::start(&self.core.driver, listeners, settings.engine(), dispatch)?);
+        signals.stop(&self.core.driver, server.clone());
+        if self.core.server.set(server).is_err() || self.context.set(Arc::new(context)).is_err() {
             return Err(PyRuntimeError::new_err("the engine has been started already"));
+        }
+        if self.hosted {
+            let thread = Ident::current(py)?.number();
+            watch::start(&self.core, settings.slow_callback().map(|after| (after, thread)))?;
         }
         Ok(())
     }
@@ -127,7 +168,7 @@ impl AsgiEngine {
     fn watch(&self, epoll: RawFd) -> PyResult<()> {
         // SAFETY: `gohttp._selector` makes this descriptor for us with `os.dup` and forgets it.
         let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
-        let _entered = self.driver.enter();
+        let _entered = self.core.driver.enter();
         // SAFETY: the descriptor is owned by the `AsyncFd` itself and never replaced.
         let epoll =
             unsafe { AsyncFd::register_with_interest(epoll, tokio::io::Interest::READABLE) }
@@ -138,13 +179,13 @@ impl AsgiEngine {
 
     /// Forgets the descriptor given to `watch`.
     fn unwatch(&self) {
-        let _entered = self.driver.enter();
+        let _entered = self.core.driver.enter();
         lock(&self.inner).take();
     }
 
     /// The watched descriptor had no events: wait for the next edge.
     fn quiet(&self) {
-        let _entered = self.driver.enter();
+        let _entered = self.core.driver.enter();
         if let Some(inner) = &mut *lock(&self.inner) {
             inner.ready = false;
             let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -158,15 +199,23 @@ impl AsgiEngine {
     /// the requests that came. Returns 1 if the watched descriptor may have events, plus 2, once,
     /// if the server has stopped.
     fn drive(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<u8> {
-        let ready = py.detach(|| self.drive_detached(timeout));
+        let ready = py.detach(|| {
+            self.core.watch.enter(&self.core.driver);
+            let ready = self.drive_detached(timeout);
+            self.core.watch.leave();
+            ready
+        });
         self.process(py)?;
         let stopped = self.finished() && !self.told.swap(true, Relaxed);
+        if stopped {
+            self.core.watch.stop();
+        }
         Ok(u8::from(ready) + 2 * u8::from(stopped))
     }
 
     /// Starts the requests that came and wakes the futures that are due. On the loop's thread.
     fn process(&self, py: Python<'_>) -> PyResult<()> {
-        let (requests, futures) = self.inbox.take();
+        let Waiting { requests, futures, tick } = self.inbox.take();
         for future in futures {
             let future = future.bind(py);
             if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
@@ -174,6 +223,12 @@ impl AsgiEngine {
             }
         }
         let Some(context) = self.context.get() else { return Ok(()) };
+        if tick {
+            context.refusing.store(false, Relaxed);
+            if let Some(deadlines) = &context.deadlines {
+                deadlines.check(py);
+            }
+        }
         for (request, writer) in requests {
             if let Err(error) = context.start(py, request, writer) {
                 app_error(py, "Exception before the application", &error);
@@ -185,22 +240,22 @@ impl AsgiEngine {
     /// Runs the engine on the calling thread until the server has stopped.
     fn run(&self, py: Python<'_>) {
         py.detach(|| {
-            if let Some(server) = self.server.get() {
-                self.driver.drive(|cx| server.poll_finished(cx));
+            if let Some(server) = self.core.server.get() {
+                self.core.driver.drive(|cx| server.poll_finished(cx));
             }
         });
     }
 
     /// Whether the server has stopped.
     fn finished(&self) -> bool {
-        self.server.get().is_some_and(|server| {
+        self.core.server.get().is_some_and(|server| {
             server.poll_finished(&mut Context::from_waker(std::task::Waker::noop())).is_ready()
         })
     }
 
     /// Begins a graceful stop. From any thread.
     fn drain(&self) {
-        if let Some(server) = self.server.get() {
+        if let Some(server) = self.core.server.get() {
             server.drain();
         }
     }
@@ -208,7 +263,7 @@ impl AsgiEngine {
     /// Seconds left of a stop's graceful time-out, at least one.
     fn remaining(&self, graceful_timeout: f64) -> f64 {
         let elapsed =
-            self.server.get().and_then(|server| server.drain_began()).map(|t| t.elapsed());
+            self.core.server.get().and_then(|server| server.drain_began()).map(|t| t.elapsed());
         (graceful_timeout - elapsed.unwrap_or_default().as_secs_f64()).max(1.0)
     }
 
@@ -222,14 +277,14 @@ impl AsgiEngine {
     fn drive_detached(&self, timeout: Option<f64>) -> bool {
         let mut looked = false;
         let mut timer: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
-        self.driver.drive(|cx| {
+        self.core.driver.drive(|cx| {
             let mut inner = lock(&self.inner);
             if let Some(inner) = &mut *inner {
                 inner.ready |= inner.epoll.poll_read_ready(cx).is_ready();
             }
             let ready = inner.as_ref().is_some_and(|inner| inner.ready);
             let stopped = !self.told.load(Relaxed)
-                && self.server.get().is_some_and(|server| server.poll_finished(cx).is_ready());
+                && self.core.server.get().is_some_and(|server| server.poll_finished(cx).is_ready());
             // The app's own sockets may always have something: connections get a look first.
             let look = ready && !std::mem::replace(&mut looked, true);
             if look {
@@ -258,5 +313,11 @@ impl AsgiEngine {
                 }
             }
         })
+    }
+}
+
+impl Drop for AsgiEngine {
+    fn drop(&mut self) {
+        self.core.watch.stop();
     }
 }

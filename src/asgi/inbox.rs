@@ -7,6 +7,7 @@ use std::task::{Wake, Waker};
 
 use pyo3::prelude::*;
 
+use super::deadline::Deadlines;
 use crate::http::{Dispatch, Request, ResponseWriter};
 use crate::wake::{WakeQueue, lock};
 
@@ -22,7 +23,15 @@ pub(super) enum Bell {
 struct State {
     requests: Vec<(Request, ResponseWriter)>,
     futures: Vec<Py<PyAny>>,
+    tick: bool,
     rung: bool,
+}
+
+/// What [`Inbox::take`] gives: requests to start, futures to wake, and whether time has passed.
+pub(super) struct Waiting {
+    pub(super) requests: Vec<(Request, ResponseWriter)>,
+    pub(super) futures: Vec<Py<PyAny>>,
+    pub(super) tick: bool,
 }
 
 /// See the module's text.
@@ -58,20 +67,41 @@ impl Inbox {
         lock(&self.state).rung
     }
 
-    /// Takes all that waits: requests, then futures.
-    pub(super) fn take(&self) -> (Vec<(Request, ResponseWriter)>, Vec<Py<PyAny>>) {
+    /// Takes all that waits.
+    pub(super) fn take(&self) -> Waiting {
         let mut state = lock(&self.state);
         state.rung = false;
-        (std::mem::take(&mut state.requests), std::mem::take(&mut state.futures))
+        Waiting {
+            requests: std::mem::take(&mut state.requests),
+            futures: std::mem::take(&mut state.futures),
+            tick: std::mem::take(&mut state.tick),
+        }
     }
 }
 
 /// The engine's end of the inbox.
-pub(super) struct InboxDispatch(pub(super) Arc<Inbox>);
+pub(super) struct InboxDispatch {
+    inbox: Arc<Inbox>,
+    deadlines: Option<Arc<Deadlines>>,
+    /// There is a limit of requests at once, whose log is kept short.
+    limited: bool,
+}
+
+impl InboxDispatch {
+    pub(super) fn new(inbox: Arc<Inbox>, deadlines: Option<Arc<Deadlines>>, limited: bool) -> Self {
+        Self { inbox, deadlines, limited }
+    }
+}
 
 impl Dispatch for InboxDispatch {
     fn dispatch(&self, request: Request, writer: ResponseWriter) {
-        self.0.put(|state| state.requests.push((request, writer)));
+        self.inbox.put(|state| state.requests.push((request, writer)));
+    }
+
+    fn tick(&self) {
+        if self.limited || self.deadlines.as_ref().is_some_and(|deadlines| deadlines.any()) {
+            self.inbox.put(|state| state.tick = true);
+        }
     }
 }
 

@@ -2,12 +2,14 @@
 //! process, is in `python/gohttp/lifespan.py`.
 
 mod awaitable;
+mod deadline;
 mod engine;
 mod exchange;
 mod inbox;
 mod message;
 mod scope;
 mod task;
+mod watch;
 mod websocket;
 
 pub(crate) use engine::AsgiEngine;

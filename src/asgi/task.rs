@@ -1,15 +1,19 @@
 //! The task of one request, and what follows when it ends.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::deadline::Deadlines;
 use super::engine::LoopContext;
 use super::exchange::Handles;
 use super::websocket::Chat;
-use crate::http::{Request, ResponseWriter};
+use crate::bridge::app;
+use crate::http::{Request, ResponseHead, ResponseWriter};
 use crate::wake::lock;
 use crate::websocket::Handshake;
 
@@ -69,9 +73,17 @@ impl LoopContext {
         request: Request,
         mut writer: ResponseWriter,
     ) -> PyResult<()> {
+        if let Some(max) = self.max_tasks
+            && self.tasks.bind(py).len() >= max
+        {
+            self.refuse(&mut writer);
+            return Ok(());
+        }
+        let mut what = None;
         let (scope, subject) = match Handshake::read(&request.head, self.websocket.compress) {
             Ok(None) => {
                 let scope = self.scopes.http(py, &request);
+                what = self.deadlines.as_ref().map(|_| app::describe(&request.head));
                 (scope, Subject::Http(Handles::begin(py, self, request, writer)?))
             }
             Ok(Some(handshake)) => {
@@ -90,12 +102,32 @@ impl LoopContext {
             }
             Ok(task) => {
                 self.tasks.bind(py).add(&task)?;
-                let concluder = Concluder(Mutex::new(Some((self.clone(), subject))));
+                let deadline = self.deadlines.as_ref().zip(what).map(|(deadlines, what)| {
+                    (deadlines.clone(), deadlines.enter(task.clone().unbind(), what))
+                });
+                let ending = Ending { context: self.clone(), subject, deadline };
+                let concluder = Concluder(Mutex::new(Some(ending)));
                 task.call_method1(intern!(py, "add_done_callback"), (concluder,))?;
             }
             Err(error) => subject.conclude(py, Outcome::Raised(error)),
         }
         Ok(())
+    }
+
+    /// Answers with 503: enough requests run already.
+    fn refuse(&self, writer: &mut ResponseWriter) {
+        if !self.refusing.swap(true, Relaxed) {
+            log::warn!(
+                target: "gohttp.server",
+                "requests are refused with 503: limit_concurrency ({}) are running already",
+                self.max_tasks.unwrap_or_default()
+            );
+        }
+        let body: &[u8] = b"503 Service Unavailable\n";
+        let mut head = ResponseHead::text(503, body.len());
+        head.push_raw(b"retry-after", b"1");
+        // The only error here is a client gone, whom nothing can be told.
+        let _ = writer.respond(head, Bytes::from_static(body));
     }
 
     fn run<'py>(
@@ -112,16 +144,26 @@ impl LoopContext {
     }
 }
 
+/// What is to be done at the end of a task.
+struct Ending {
+    context: Arc<LoopContext>,
+    subject: Subject,
+    deadline: Option<(Arc<Deadlines>, u64)>,
+}
+
 /// Called by asyncio when a request's task has ended.
 #[pyclass(frozen, module = "gohttp._gohttp")]
-pub(crate) struct Concluder(Mutex<Option<(Arc<LoopContext>, Subject)>>);
+pub(crate) struct Concluder(Mutex<Option<Ending>>);
 
 #[pymethods]
 impl Concluder {
     fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Some((context, subject)) = lock(&self.0).take() else { return Ok(()) };
-        context.tasks.bind(py).discard(task)?;
-        subject.conclude(py, Outcome::of(task)?);
+        let Some(ending) = lock(&self.0).take() else { return Ok(()) };
+        ending.context.tasks.bind(py).discard(task)?;
+        if let Some((deadlines, number)) = &ending.deadline {
+            deadlines.leave(*number);
+        }
+        ending.subject.conclude(py, Outcome::of(task)?);
         Ok(())
     }
 }

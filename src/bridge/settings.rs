@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     ws_ping_interval: f64,
     ws_ping_timeout: f64,
     ws_per_message_deflate: bool,
+    limit_concurrency: usize,
+    slow_callback: f64,
 }
 
 fn seconds(seconds: f64) -> Duration {
@@ -71,6 +73,21 @@ impl Settings {
             supervised: self.supervised,
             stack_signal: (self.stack_signal > 0).then_some(self.stack_signal),
         }
+    }
+
+    /// How long a request of an event loop may take.
+    pub(crate) fn asgi_timeout(&self) -> Option<Duration> {
+        limit(self.request_timeout)
+    }
+
+    /// Requests that an event loop may run at once.
+    pub(crate) fn max_tasks(&self) -> Option<usize> {
+        (self.limit_concurrency > 0).then_some(self.limit_concurrency)
+    }
+
+    /// After how long a callback that keeps the event loop is told to the log.
+    pub(crate) fn slow_callback(&self) -> Option<Duration> {
+        limit(self.slow_callback)
     }
 
     /// The WebSockets' part.

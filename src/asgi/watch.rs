@@ -1,0 +1,208 @@
+//! Handlers that keep the event loop for themselves.
+//!
+//! Between two calls of `drive` the loop's thread runs Python. If that takes long, a monitor drives
+//! the engine meanwhile: connections are accepted, time-outs fall due, health is answered. And if
+//! it takes `slow_callback`, the log says what the loop is doing, with its stack. The monitor
+//! itself never touches Python.
+
+use std::ffi::c_ulong;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
+use std::task::Poll;
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+use crate::server::Driver;
+use crate::wake::lock;
+
+/// How often a busy loop is looked at.
+const TICK: Duration = Duration::from_millis(5);
+/// Looks that find the loop in the same turn, after which the monitor drives.
+const PATIENCE: u32 = 4;
+/// Looks without a turn in between before the monitor goes to sleep.
+const QUIET_TICKS: u32 = 100;
+
+/// Who drives.
+#[derive(Debug, Default)]
+struct Turn {
+    monitor: bool,
+    /// The loop's thread wants to drive.
+    wanted: bool,
+    stop: bool,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Watch {
+    turn: Mutex<Turn>,
+    left: Condvar,
+    /// Odd while the loop's thread runs Python; counts up at each change.
+    pulse: AtomicU64,
+    asleep: AtomicBool,
+    monitor: OnceLock<Thread>,
+}
+
+/// What the monitor drives.
+pub(super) trait Driven: Send + Sync + 'static {
+    fn driver(&self) -> &Driver;
+    fn watch(&self) -> &Watch;
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            turn: Mutex::default(),
+            left: Condvar::new(),
+            // Python is what calls.
+            pulse: AtomicU64::new(1),
+            asleep: AtomicBool::new(false),
+            monitor: OnceLock::new(),
+        }
+    }
+}
+
+impl Watch {
+    /// The loop's thread is about to drive: waits until nobody else does.
+    pub(super) fn enter(&self, driver: &Driver) {
+        self.pulse.fetch_add(1, Relaxed);
+        let mut turn = lock(&self.turn);
+        while turn.monitor {
+            turn.wanted = true;
+            driver.wake_queue().nudge();
+            turn = self.left.wait(turn).unwrap_or_else(PoisonError::into_inner);
+        }
+        turn.wanted = false;
+    }
+
+    /// It goes back to Python.
+    pub(super) fn leave(&self) {
+        self.pulse.fetch_add(1, Relaxed);
+        if self.asleep.load(Relaxed)
+            && self.asleep.swap(false, Relaxed)
+            && let Some(monitor) = self.monitor.get()
+        {
+            monitor.unpark();
+        }
+    }
+
+    /// There is nothing to watch any more.
+    pub(super) fn stop(&self) {
+        lock(&self.turn).stop = true;
+        if let Some(monitor) = self.monitor.get() {
+            monitor.unpark();
+        }
+    }
+}
+
+/// Starts the monitor of `engine`, and with `slow` the thread that reports.
+///
+/// # Errors
+/// If the system gives no thread.
+pub(super) fn start<E: Driven>(
+    engine: &Arc<E>,
+    slow: Option<(Duration, c_ulong)>,
+) -> std::io::Result<()> {
+    let reports = match slow {
+        None => None,
+        Some((after, thread)) => {
+            let (sender, receiver) = channel();
+            let weak = Arc::downgrade(engine);
+            std::thread::Builder::new()
+                .name("gohttp-slow".into())
+                .spawn(move || report(&weak, &receiver, after, thread))?;
+            Some(sender)
+        }
+    };
+    let monitored = engine.clone();
+    let handle = std::thread::Builder::new()
+        .name("gohttp-monitor".into())
+        .spawn(move || monitor(&*monitored, reports.as_ref()))?;
+    // Set once: an engine is started once.
+    let _ = engine.watch().monitor.set(handle.thread().clone());
+    Ok(())
+}
+
+fn monitor(engine: &impl Driven, reports: Option<&Sender<(u64, Instant)>>) {
+    let watch = engine.watch();
+    let (mut last, mut same) = (0, 0);
+    loop {
+        if same > QUIET_TICKS && last % 2 == 0 {
+            watch.asleep.store(true, Relaxed);
+            // The loop may just have gone to Python, and not have seen that somebody sleeps.
+            if watch.pulse.load(Relaxed) == last {
+                std::thread::park();
+            }
+            watch.asleep.store(false, Relaxed);
+            same = 0;
+        } else {
+            std::thread::park_timeout(TICK);
+        }
+        if lock(&watch.turn).stop {
+            return;
+        }
+        let pulse = watch.pulse.load(Relaxed);
+        same = if pulse == last { same + 1 } else { 0 };
+        last = pulse;
+        if pulse % 2 == 1 && same >= PATIENCE {
+            if same == PATIENCE
+                && let Some(reports) = reports
+            {
+                // Without the reporter there is nobody to tell.
+                let _ = reports.send((pulse, Instant::now() - TICK * PATIENCE));
+            }
+            drive_meanwhile(engine, pulse);
+        }
+    }
+}
+
+/// Drives the engine until the loop's thread wants to.
+fn drive_meanwhile(engine: &impl Driven, pulse: u64) {
+    let watch = engine.watch();
+    {
+        let mut turn = lock(&watch.turn);
+        if turn.stop || watch.pulse.load(Relaxed) != pulse {
+            return;
+        }
+        turn.monitor = true;
+    }
+    engine.driver().drive(|_| {
+        let turn = lock(&watch.turn);
+        if turn.wanted || turn.stop { Poll::Ready(()) } else { Poll::Pending }
+    });
+    lock(&watch.turn).monitor = false;
+    watch.left.notify_one();
+}
+
+/// Tells the log what a loop does that has not come back for long.
+fn report<E: Driven>(
+    engine: &Weak<E>,
+    slow: &Receiver<(u64, Instant)>,
+    after: Duration,
+    thread: c_ulong,
+) {
+    while let Ok((pulse, since)) = slow.recv() {
+        std::thread::sleep(after.saturating_sub(since.elapsed()));
+        let goes_on = || engine.upgrade().is_some_and(|e| e.watch().pulse.load(Relaxed) == pulse);
+        if !goes_on() {
+            continue;
+        }
+        Python::attach(|py| {
+            if !goes_on() {
+                return;
+            }
+            let stack = py
+                .import("gohttp._stacks")
+                .and_then(|stacks| stacks.call_method1("of_thread", (thread,)))
+                .and_then(|stack| stack.extract::<String>());
+            log::warn!(
+                target: "gohttp.error",
+                "the event loop has been kept for {:.1} s by one callback: nothing else runs on it. It is here:\n{}",
+                since.elapsed().as_secs_f64(),
+                stack.unwrap_or_else(|error| error.to_string())
+            );
+        });
+    }
+}
