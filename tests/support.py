@@ -187,6 +187,7 @@ def start(
     *,
     cwd: str | Path | None = None,
     env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Server:
     """Start `command`; nothing is waited for, and the caller must end it."""
     process = subprocess.Popen(
@@ -196,6 +197,7 @@ def start(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        pass_fds=pass_fds,
     )
     assert process.stderr is not None
     assert process.stdout is not None

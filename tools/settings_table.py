@@ -21,8 +21,13 @@ max_body_size = "20m"
 
 Sizes are bytes, or `64k`, `20m`, `1g`; time-outs are seconds. A flag is turned off by its `--no-…`
 form, or by `false`, `0`, `off`. Relative paths in a file start at the file's folder. An empty
-variable counts as not set. Where both files exist, `gohttp.toml` is read. An `--env-file` may hold
-`GOHTTP_…` variables too.
+variable counts as not set. Where both files exist, `gohttp.toml` is read.
+
+An `--env-file` holds `NAME=VALUE` lines for the app, and may hold `GOHTTP_…` variables too. What
+the environment has already wins over the file. A line that cannot be parsed is an error.
+
+A name that is no setting is an error on the command line and in a file, and a warning in the
+environment.
 
 ## TARGET
 

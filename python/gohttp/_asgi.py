@@ -14,8 +14,11 @@ from gohttp.lifespan import AsgiApp, Lifespan
 logger = logging.getLogger("gohttp.server")
 
 
-def serve(app: object, settings: Any, descriptors: list[int], on_ready: Callable[[], None]) -> bool:
-    """Serve an ASGI app until SIGTERM or SIGINT; returns whether everything had ended.
+Ends = tuple[bool, bool]  # whether all requests ended in time, and whether they ended at all
+
+
+def serve(app: object, settings: Any, descriptors: list[int], on_ready: Callable[[], None]) -> Ends:
+    """Serve an ASGI app until SIGTERM or SIGINT; returns how its requests ended.
 
     Raises `GohttpError` when the app refuses to start.
     """
@@ -86,7 +89,7 @@ async def _main(
     settings: Any,
     descriptors: list[int],
     on_ready: Callable[[], None],
-) -> bool:
+) -> Ends:
     lifespan = Lifespan(app, settings.lifespan)
     state = await lifespan.startup()
     loop = asyncio.get_running_loop()
@@ -94,21 +97,25 @@ async def _main(
     on_ready()
     await host.run()
     host.engine.process()  # what came with the last turn
-    clean = await _wait_for_tasks(host, host.engine.remaining(settings.graceful_timeout))
+    ends = await _wait_for_tasks(host, settings.graceful_timeout)
     await lifespan.shutdown(host.engine.remaining(settings.graceful_timeout))
     _gohttp.flush_logging()
-    return clean
+    return ends
 
 
-async def _wait_for_tasks(host: _Host, timeout: float) -> bool:
+async def _wait_for_tasks(host: _Host, graceful_timeout: float) -> Ends:
     """Background work goes on after its response; it gets as long as a stop may take."""
+    # `remaining` is at least 1. Where connections took all the time, they were cut.
+    cut = host.engine.remaining(graceful_timeout + 1) <= 1
+    timeout = host.engine.remaining(graceful_timeout)
     tasks = set(host.engine.tasks() or ())
     if not tasks:
-        return True
+        return True, True
     _, running = await asyncio.wait(tasks, timeout=timeout)
+    if not running:
+        return True, True
     for task in running:
         task.cancel()
-    if running:
-        logger.warning("%d requests were still running after graceful_timeout.", len(running))
-        _, running = await asyncio.wait(running, timeout=1)
-    return not running
+    logger.warning("%d requests were still running after graceful_timeout.", len(running))
+    _, running = await asyncio.wait(running, timeout=1)
+    return not cut, not running

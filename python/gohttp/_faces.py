@@ -45,8 +45,10 @@ def serve(
     config: Config,
     sockets: list[socket.socket],
     on_ready: Callable[[], None],
-) -> None:
+) -> int:
     """Serve `app` until SIGTERM or SIGINT; blocks. `sockets` are used up.
+
+    The exit code is 1 when requests outlasted `graceful_timeout`.
 
     Raises `GohttpError` when the app refuses to start.
     """
@@ -56,7 +58,9 @@ def serve(
     if interface == "asgi":
         from gohttp import _asgi
 
-        clean = _asgi.serve(app, settings, descriptors, on_ready)
+        in_time, clean = _asgi.serve(app, settings, descriptors, on_ready)
+        if clean and not in_time:
+            return 1
     elif interface == "native":
         from gohttp import _native_api
 
@@ -65,6 +69,7 @@ def serve(
         clean = _gohttp.serve_wsgi(app, settings, descriptors, lambda _server: on_ready())
     if not clean:
         end_with_threads_running()
+    return 0
 
 
 def end_with_threads_running() -> None:

@@ -62,7 +62,8 @@ def run(host: str = "127.0.0.1", port: int = 5000, **settings: Any) -> None:
     if importer.importing():
         raise GohttpError(
             "The module calls run() while gohttp serve imports it; "
-            'put the call behind: if __name__ == "__main__".'
+            'put the call behind: if __name__ == "__main__".',
+            exit_code=3,
         )
     # The environment and files are the command's business, not this program's.
     given = config.resolve(config.keywords({"host": host or "0.0.0.0", "port": port, **settings}))

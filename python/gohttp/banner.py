@@ -17,16 +17,21 @@ logger = logging.getLogger("gohttp")
 class Banner:
     """Collects the facts of one start; silent when messages of level info are not wanted."""
 
-    def __init__(self, target: str, config: Config, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self, target: str, config: Config, sockets: list[socket.socket], *, by_systemd: bool
+    ) -> None:
         self._target = target
         self._config = config
         self._addresses = addresses(sockets)  # now: the engine takes the sockets over
+        self._by_systemd = by_systemd
         self._began = time.monotonic()
 
     def ready(self, interface: str) -> None:
         """When requests are accepted; `ready` begins the last line."""
         config = self._config
         facts = [("listening", address) for address in self._addresses]
+        if self._by_systemd:
+            facts.append(("sockets", f"{len(self._addresses)}, from systemd (LISTEN_FDS)"))
         facts.append(("app", f"{self._target} ({interface})"))
         facts.append(("workers", "1, reloading" if config.reload else str(config.workers)))
         if interface == "asgi":

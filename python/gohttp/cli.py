@@ -1,15 +1,17 @@
 """The command `gohttp`: read the command line, choose how to run, report what goes wrong."""
 
 import functools
+import logging
+import os
 import signal
 from collections.abc import Sequence
 
 import click
 
 import gohttp
-from gohttp import GohttpError, logs, reload
+from gohttp import GohttpError, activation, early_stop, logs, reload
 from gohttp.banner import Banner
-from gohttp.config import command_line, load, settings
+from gohttp.config import command_line, foreign_option, load, settings, unknown_variables
 from gohttp.processes import Say
 from gohttp.reload import Reloader
 from gohttp.setting import Kind, Setting
@@ -33,8 +35,7 @@ line wins over the variable, the variable over the file.
 """
 
 
-class _Stopped(KeyboardInterrupt):
-    """SIGTERM before the engine handles it: while the app is imported."""
+logger = logging.getLogger("gohttp")
 
 
 class _GroupedCommand(click.Command):
@@ -99,26 +100,24 @@ def cli(context: click.Context) -> None:
 def _serve(target: str, **options: object) -> int:
     config = load(command_line(options))
     logs.configure(config.log_level, access_log=config.access_log)
+    for sentence in unknown_variables(os.environ):
+        logger.warning("%s", sentence)
     check_loop(config)
     folders = reload.check(config) if config.reload else ()
-    with listening(config) as sockets:
-        banner = Banner(target, config, sockets)
+    handed = activation.take()
+    with listening(config, handed) as sockets:
+        banner = Banner(target, config, sockets, by_systemd=bool(handed))
 
-        def body(say: Say) -> None:
-            load_and_serve(target, config, sockets, lambda app: say(app.interface))
+        def body(say: Say) -> int:
+            return load_and_serve(target, config, sockets, lambda app: say(app.interface))
 
         if config.reload:
             return Reloader(folders, body, banner.ready).run()
         if config.workers > 1:
             supervisor = Supervisor(config.workers, body, config.graceful_timeout, banner.ready)
             return supervisor.run()
-        signal.signal(signal.SIGTERM, _stop_early)
-        body(banner.ready)
-        return 0
-
-
-def _stop_early(number: int, frame: object) -> None:
-    raise _Stopped
+        early_stop.watch()
+        return body(banner.ready)
 
 
 cli.add_command(
@@ -148,13 +147,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GohttpError as error:
         logs.report(error)
         return error.exit_code
-    except _Stopped:
-        return 128 + signal.SIGTERM
+    except early_stop.EarlyStop:
+        return 0
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT
 
 
 def _usage_sentence(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption):
+        explained = foreign_option(error.option_name)
+        if explained is not None:
+            return explained
     command = error.ctx.command_path if error.ctx is not None else "gohttp"
     message = " ".join(error.format_message().split())
     return message if message.endswith("?") else f"{message.rstrip('.')}; see {command} --help."

@@ -9,14 +9,28 @@ A value on the command line wins over the environment, that over the file, that 
 
 import difflib
 import os
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from gohttp import GohttpError
-from gohttp.setting import Kind, Setting
+from gohttp import activation, foreign
+from gohttp.envfile import load_env_file
+from gohttp.setting import ConfigError, Kind, Setting
+from gohttp.tomlfile import read_table
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Layer",
+    "command_line",
+    "foreign_option",
+    "keywords",
+    "load",
+    "resolve",
+    "settings",
+    "unknown_variables",
+]
 
 InterfaceChoice = Literal["auto", "wsgi", "asgi", "native"]
 LoopChoice = Literal["auto", "asyncio", "uvloop"]
@@ -25,12 +39,6 @@ LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LifespanChoice = Literal["auto", "on", "off"]
 
 _YEAR = 365 * 86400.0  # a longer time-out is a slip of the keyboard, and overflows clocks
-
-
-class ConfigError(GohttpError):
-    """A setting that cannot be used; the sentence names the place it came from."""
-
-    exit_code = 2
 
 
 def _is(default: Any, kind: Kind, group: str, help_: str, **rest: Any) -> Any:
@@ -56,7 +64,10 @@ class Config:
         8000, Kind.NUMBER, _LISTEN, "TCP port; 0 takes any free one.", high=65535, short="-p"
     )
     uds: str | None = _is(
-        None, Kind.PATH, _LISTEN, "Unix socket to listen on; host and port are then unused."
+        None, Kind.SOCKET, _LISTEN, "Unix socket to listen on; host and port are then unused."
+    )
+    uds_mode: str = _is(
+        "666", Kind.MODE, _LISTEN, "Permissions of the Unix socket: who may connect."
     )
     backlog: int = _is(
         2048, Kind.NUMBER, _LISTEN, "Connections the kernel may queue.", low=1, high=65535
@@ -81,7 +92,7 @@ class Config:
     env_file: str | None = _is(
         None, Kind.PATH, _APP, "File of NAME=VALUE lines for the environment."
     )
-    root_path: str = _is("", Kind.TEXT, _APP, "URL prefix a proxy in front has cut off.")
+    root_path: str = _is("", Kind.PREFIX, _APP, "URL prefix a proxy in front has cut off.")
     lifespan: LifespanChoice = _is(
         "auto", Kind.CHOICE, _APP, "ASGI start-up and shutdown events; auto: if the app knows them."
     )
@@ -117,6 +128,20 @@ class Config:
         Kind.SECONDS,
         _RUN,
         "Longest a request may take before its client gets 504; 0 is no limit.",
+        high=_YEAR,
+    )
+    limit_concurrency: int = _is(
+        0,
+        Kind.NUMBER,
+        _RUN,
+        "ASGI apps: requests and WebSockets at once per worker; more get 503; 0 is no limit.",
+        high=2**31 - 1,
+    )
+    slow_callback: float = _is(
+        1.0,
+        Kind.SECONDS,
+        _RUN,
+        "ASGI apps: log what keeps the event loop for so long, with its stack; 0 is never.",
         high=_YEAR,
     )
     loop: LoopChoice = _is("auto", Kind.CHOICE, _RUN, "Event loop of an ASGI app; auto is asyncio.")
@@ -250,9 +275,32 @@ def load(first: Layer, environ: MutableMapping[str, str] | None = None) -> Confi
     for layer in (first, early, file):
         if layer.values.get("env_file") is not None:
             env_file = resolve(layer).env_file
-            _load_env_file(str(env_file), layer.source(_SETTINGS["env_file"]), environ)
+            load_env_file(str(env_file), layer.source(_SETTINGS["env_file"]), environ)
             break
-    return resolve(first, _environment(environ), file)
+    layers = (first, _environment(environ), file)
+    if activation.offered(environ):
+        _refuse_address(layers)
+    return resolve(*layers)
+
+
+def _refuse_address(layers: Iterable[Layer]) -> None:
+    for layer in layers:
+        for name in ("host", "port", "uds"):
+            if name in layer.values:
+                raise ConfigError(
+                    f"{layer.source(_SETTINGS[name])}: the socket is handed over by systemd "
+                    "(LISTEN_FDS); take the setting out, or start without the .socket unit."
+                )
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none."""
+    ours = {setting.env for setting in _SETTINGS.values()}
+    return [
+        f"{name} {_unknown(name.removeprefix('GOHTTP_'), lambda s: s.env)}"
+        for name in sorted(environ)
+        if name.startswith("GOHTTP_") and name not in ours
+    ]
 
 
 def resolve(*layers: Layer) -> Config:
@@ -273,7 +321,7 @@ def _from_base(base: Path | None, kind: Kind, value: Any) -> Any:
     """Paths that a file gives start at its folder, not where the command happens to be run."""
     if base is None or not value:
         return value
-    if kind is Kind.PATH:
+    if kind in (Kind.PATH, Kind.SOCKET):
         return str(base / value)
     return tuple(str(base / path) for path in value) if kind is Kind.PATHS else value
 
@@ -290,7 +338,7 @@ def _file_layer(app_dir: Path) -> Layer:
     for folder in dict.fromkeys((app_dir.resolve(), Path.cwd())):
         for name in ("gohttp.toml", "pyproject.toml"):
             path = folder / name
-            table = _read_table(path)
+            table = read_table(path)
             if table is not None:
                 _refuse_unknown(table, str(path))
                 return Layer(table, _KeyIn(path), base=folder)
@@ -305,41 +353,25 @@ class _KeyIn:
         return f"{setting.name} in {self.path}"
 
 
-def _read_table(path: Path) -> dict[str, object] | None:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
-    if path.name == "gohttp.toml":
-        return content
-    table = content.get("tool", {}).get("gohttp")
-    if table is not None and not isinstance(table, dict):
-        raise ConfigError(f"tool.gohttp in {path} must be a table: write [tool.gohttp].")
-    return table
-
-
 def _refuse_unknown(values: Mapping[str, object], where: str) -> None:
     for key in values:
         if key not in _SETTINGS:
-            near = difflib.get_close_matches(key.replace("-", "_").lower(), _SETTINGS, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else "gohttp serve --help lists them."
-            raise ConfigError(f"{where}: {key!r} is not a setting; {hint}")
+            raise ConfigError(f"{where}: {key!r} {_unknown(key, lambda s: s.name)}")
 
 
-def _load_env_file(name: str, source: str, environ: MutableMapping[str, str]) -> None:
-    import dotenv
+def _unknown(name: str, spelt: Callable[[Setting], str]) -> str:
+    """Completes `NAME …` for a name that is no setting; `spelt` is how they are written there."""
+    explained = foreign.explain(name, lambda ours: spelt(_SETTINGS[ours]))
+    if explained is not None:
+        return explained
+    near = difflib.get_close_matches(name.replace("-", "_").lower(), _SETTINGS, 1, 0.5)
+    hint = (
+        f"did you mean {spelt(_SETTINGS[near[0]])}?" if near else "gohttp serve --help lists them."
+    )
+    return f"is not a setting; {hint}"
 
-    path = Path(name)
-    if not path.is_file():
-        raise ConfigError(f"{source}: there is no file {path}; make it or leave the setting out.")
-    try:
-        values = dotenv.dotenv_values(path, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{source}: {path} cannot be read: {error}.") from None
-    for key, value in values.items():
-        if value is not None:
-            environ.setdefault(key, value)
+
+def foreign_option(option: str) -> str | None:
+    """The sentence for an option of another server; None when it is not known."""
+    explained = foreign.explain(option, lambda ours: _SETTINGS[ours].flag)
+    return None if explained is None else f"{option} {explained}"

@@ -18,13 +18,19 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import NoReturn, TypeVar
 
-from gohttp import GohttpError
+from gohttp import GohttpError, advice
 from gohttp.config import InterfaceChoice
-from gohttp.interface import Interface, UnknownInterface, detect_interface, required_parameters
+from gohttp.interface import (
+    Interface,
+    UnknownInterface,
+    contradiction,
+    detect_interface,
+    kind,
+    required_parameters,
+)
 
 __all__ = ["App", "ImporterError", "Interface", "detect_interface", "load_app"]
 
-_USUAL_NAMES = ("app", "application")
 _ABSENT = object()
 
 T = TypeVar("T")
@@ -34,6 +40,12 @@ class ImporterError(GohttpError):
     """TARGET does not lead to an app; `details` is the app's own traceback, if it raised."""
 
     exit_code = 2
+
+
+class AppFailed(ImporterError):
+    """The app's own code raised, or ended the program."""
+
+    exit_code = 3
 
 
 @dataclass(frozen=True)
@@ -66,12 +78,13 @@ def load_app(
         module = _import_file(where, directory)
     else:
         module = _import_name(where, directory, target)
-    app, name = _find(module, where, attribute)
+    app, name = _find(module, where, attribute, directory)
     if call or factory:
         app, name = _call_factory(app, name), f"{name}()"
     if interface != "auto":
-        if not callable(app) and not isinstance(app, ModuleType):
-            raise ImporterError(f"{name} is {_kind(app)}, not an app; name a callable object.")
+        wrong = contradiction(app, interface, has_routes=_has_routes())
+        if wrong is not None:
+            raise ImporterError(f"{name} {wrong}.")
         return App(app, interface, name)
     try:
         return App(app, detect_interface(app, has_routes=_has_routes()), name)
@@ -167,6 +180,12 @@ def _import_name(name: str, app_dir: Path, target: str) -> ModuleType:
             f"{hint or 'check the spelling, or point --app-dir at its directory.'}"
         )
 
+    first = name.partition(".")[0]
+    loaded = sys.modules.get(first)
+    if loaded is not None:
+        wrong = advice.shadowed(first, loaded, app_dir)
+        if wrong is not None:
+            raise ImporterError(wrong)
     return _guarded(lambda: importlib.import_module(name), name, missing)
 
 
@@ -175,41 +194,36 @@ def _modules_in(directory: Path) -> list[str]:
     return files + [p.parent.name for p in directory.glob("*/__init__.py")]
 
 
-def _find(module: ModuleType, where: str, attribute: str) -> tuple[object, str]:
+def _find(module: ModuleType, where: str, attribute: str, app_dir: Path) -> tuple[object, str]:
     """The object TARGET names in `module`, and its name for people."""
+    origin = "" if _is_path(where) else advice.origin(module, app_dir)
     if attribute:
-        return _dotted(module, where, attribute), f"{where}:{attribute}"
-    for name in _USUAL_NAMES:
+        return _dotted(module, where, attribute, origin), f"{where}:{attribute}"
+    for name in advice.USUAL_NAMES:
         if hasattr(module, name):
             return getattr(module, name), f"{where}:{name}"
     if _has_routes():
         return module, where
-    factories = [n for n in ("create_app", "make_app", "get_app") if hasattr(module, n)]
-    if factories:
-        hint = f"to call its factory, write {where}:{factories[0]}()."
-    else:
-        hint = f"name the app, as in {where}:NAME."
-    raise ImporterError(f"{where} has neither `app` nor `application`, nor routes; {hint}")
+    hint = advice.for_module(module, where)
+    raise ImporterError(f"{where}{origin} has neither `app` nor `application`, nor routes; {hint}")
 
 
-def _dotted(module: ModuleType, where: str, attribute: str) -> object:
+def _dotted(module: ModuleType, where: str, attribute: str, origin: str) -> object:
     found: object = module
     path = where
     for part in attribute.split("."):
         holder, holder_path = found, path
         found = _guarded(functools.partial(getattr, holder, part, _ABSENT), where)
         if found is _ABSENT:
-            names = [n for n in dir(holder) if not n.startswith("__")]
-            near = difflib.get_close_matches(part, names, 1, 0.5)
-            hint = f"did you mean {near[0]!r}?" if near else "check the spelling."
-            raise ImporterError(f"{holder_path} has no attribute {part!r}; {hint}")
+            hint = advice.for_attribute(holder, holder_path, part)
+            raise ImporterError(f"{holder_path}{origin} has no attribute {part!r}; {hint}")
         path = f"{path}.{part}" if ":" in path else f"{path}:{part}"
     return found
 
 
 def _call_factory(factory: object, name: str) -> object:
     if not callable(factory):
-        raise ImporterError(f"{name} is {_kind(factory)} and cannot be called; leave out the ().")
+        raise ImporterError(f"{name} is {kind(factory)} and cannot be called; leave out the ().")
     needed = required_parameters(factory)
     if needed:
         raise ImporterError(
@@ -259,10 +273,7 @@ def _fail(
     error: BaseException, name: str, explain: Callable[[ImportError], str | None], doing: str
 ) -> NoReturn:
     if isinstance(error, SystemExit):
-        raise ImporterError(
-            f"{name} ended the program (exit code {error.code}) while it was {doing}; put that "
-            'behind `if __name__ == "__main__":`.'
-        )
+        raise _ended(error, name, doing)
     first = _first_app_frame(error.__traceback__)
     if first is None and isinstance(error, ImportError):
         sentence = explain(error)
@@ -273,9 +284,23 @@ def _fail(
         details = "".join(traceback.format_exception_only(error))
     else:
         details = "".join(traceback.format_exception(error))
-    raise ImporterError(
+    raise AppFailed(
         f"{name} could not be {doing}: {type(error).__name__}, see the traceback above.",
         details=details,
+    )
+
+
+def _ended(error: SystemExit, name: str, doing: str) -> AppFailed:
+    if error.code is None or isinstance(error.code, int):
+        code = int(error.code or 0)
+        return AppFailed(
+            f"{name} ended the program (exit code {code}) while it was {doing}; put that behind "
+            '`if __name__ == "__main__":`.'
+        )
+    # What is not a number is a message: Python itself would print it.
+    return AppFailed(
+        f"{name} ended the program while it was {doing}; what it said is above.",
+        details=str(error.code),
     )
 
 
@@ -293,10 +318,3 @@ def _has_routes() -> bool:
     # The app imported the native interface if it used it: do not load the engine to ask.
     native = sys.modules.get("gohttp._native_api")
     return native is not None and bool(native.has_routes())
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, ModuleType):
-        return "a module"
-    name = type(value).__name__
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -27,9 +27,7 @@ def detect_interface(app: object, *, has_routes: bool = False) -> Interface:
             return "native"
         raise UnknownInterface("is a module without routes; name the app in it")
     if not callable(app):
-        kind = type(app).__name__
-        article = "an" if kind[0] in "aeiou" else "a"
-        raise UnknownInterface(f"is {article} {kind}, not an app; name a callable object")
+        raise UnknownInterface(f"is {kind(app)}, not an app; name a callable object")
     signature = _signature(app)
     if signature is None:
         raise UnknownInterface("hides its parameters; say what it speaks with --interface")
@@ -39,6 +37,39 @@ def detect_interface(app: object, *, has_routes: bool = False) -> Interface:
             "wrap it with asgiref.compatibility.guarantee_single_callable"
         )
     return _by_signature(signature, is_async=_is_async(app))
+
+
+def contradiction(app: object, interface: Interface, *, has_routes: bool) -> str | None:
+    """Why `app` cannot speak the `interface` that a person named; None when it may.
+
+    Only what a call could not survive counts: a wrapper may take any arguments and give back
+    anything.  The text completes `NAME …`, no full stop.
+    """
+    setting = f"--interface {interface}"
+    if interface == "native":
+        return None if has_routes else f"registers no routes, as {setting} demands; leave that out"
+    if not callable(app):
+        return f"is {kind(app)}, not an app, whatever {setting} says; name a callable object"
+    # The wrapper's own parameters, not those of what it wraps: adapters wrap the other interface.
+    signature = _signature(app, follow_wrapped=False)
+    low, high, _ = (2, 3, "") if signature is None else _positional(signature)
+    wanted = 2 if interface == "wsgi" else 3
+    if interface == "wsgi" and _returns_coroutine(app):
+        return f"is async, which WSGI is not; leave out {setting}"
+    if not low <= wanted <= high:
+        other = "ASGI's (scope, receive, send)" if low == 3 else "WSGI's (environ, start_response)"
+        like = f", like {other}" if {low, wanted} == {2, 3} else ""
+        takes = f"{low} argument{'' if low == 1 else 's'}"
+        return f"takes {takes}{like}, but {setting} calls it with {wanted}; leave that out"
+    return None
+
+
+def kind(value: object) -> str:
+    """What a value is, for people: `a module`, `an int`."""
+    if isinstance(value, ModuleType):
+        return "a module"
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def required_parameters(app: object) -> int | None:
@@ -70,7 +101,7 @@ def _by_signature(signature: inspect.Signature, *, is_async: bool) -> Interface:
     )
 
 
-def _signature(app: object) -> inspect.Signature | None:
+def _signature(app: object, *, follow_wrapped: bool = True) -> inspect.Signature | None:
     """The parameters a call to `app` takes, seen through partials and `functools.wraps`."""
     if not callable(app):
         return None
@@ -78,8 +109,10 @@ def _signature(app: object) -> inspect.Signature | None:
         if sys.version_info >= (3, 14):  # annotations may name what exists for type checkers only
             from annotationlib import Format
 
-            return inspect.signature(app, annotation_format=Format.FORWARDREF)
-        return inspect.signature(app)
+            return inspect.signature(
+                app, follow_wrapped=follow_wrapped, annotation_format=Format.FORWARDREF
+            )
+        return inspect.signature(app, follow_wrapped=follow_wrapped)
     except (ValueError, TypeError):  # compiled code may not say
         return None
 
@@ -106,6 +139,16 @@ def _is_async(app: object) -> bool:
     seen = inspect.unwrap(app) if callable(app) else app
     candidates = (app, seen, getattr(app, "__call__", None), getattr(seen, "__call__", None))  # noqa: B004
     return any(inspect.iscoroutinefunction(inspect.unwrap(c)) for c in candidates if callable(c))
+
+
+def _returns_coroutine(app: object) -> bool:
+    """Whether a call gives a coroutine for certain: wrappers are not looked through."""
+    while isinstance(app, functools.partial):
+        app = app.func
+    if inspect.isclass(app):
+        return False
+    call = getattr(type(app), "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call)
 
 
 def _is_double_callable(app: object, signature: inspect.Signature) -> bool:

@@ -17,7 +17,7 @@ from typing import NoReturn, Self
 from gohttp import GohttpError, logs, worker
 
 Say = Callable[[str], None]
-Body = Callable[[Say], None]
+Body = Callable[[Say], int]
 
 _PR_SET_PDEATHSIG = 1
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
@@ -104,7 +104,8 @@ class Child:
 
 
 def fork(body: Body) -> Child:
-    """Run `body` in a child process; it gets a function that sends a line to the parent.
+    """Run `body` in a child process; it gets a function that sends a line to the parent, and
+    returns the exit code.
 
     In the child this never returns: it ends in `SystemExit`, so that the app's exit handlers
     run.  The child dies with its parent, and leaves SIGINT to it: Ctrl-C reaches both.
@@ -150,11 +151,11 @@ def _die_with_parent(parent: int) -> None:
 
 def _run(body: Body, writer: int) -> NoReturn:
     try:
-        body(lambda line: _say(writer, line))
+        code = body(lambda line: _say(writer, line))
     except GohttpError as error:
         logs.report(error)
         raise SystemExit(error.exit_code) from None
-    raise SystemExit(0)
+    raise SystemExit(code)
 
 
 def _say(writer: int, line: str) -> None:

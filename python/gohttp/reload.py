@@ -25,8 +25,7 @@ def check(config: Config) -> tuple[str, ...]:
     """The directories to watch; raises `ConfigError` when that is not possible."""
     if importlib.util.find_spec("watchfiles") is None:
         raise ConfigError(
-            "--reload needs a package that is not installed; "
-            "run: pip install 'gohttp-server[reload]'."
+            "--reload needs a package that is not installed; run: pip install watchfiles."
         )
     folders = config.reload_dir or (config.app_dir,)
     for folder in folders:
@@ -130,9 +129,10 @@ class Reloader:
         return min((c.kill_at for c in children if c.kill_at is not None), default=None)
 
 
-def _watch(folders: tuple[str, ...], say: Say) -> None:
+def _watch(folders: tuple[str, ...], say: Say) -> int:
     """The watcher's whole life: say the name of each .py file that changed."""
     from watchfiles import PythonFilter, watch
 
     for changes in watch(*folders, watch_filter=PythonFilter(), step=50, debounce=400):
         say("\n".join(sorted({os.path.relpath(path) for _, path in changes})))
+    return 0

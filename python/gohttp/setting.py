@@ -13,6 +13,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from gohttp import GohttpError
+
+_LONGEST_SHOWN = 60  # characters of a bad value in a sentence
+
+
+class ConfigError(GohttpError):
+    """A setting that cannot be used; the sentence names the place it came from."""
+
+    exit_code = 2
+
 
 class Kind(Enum):
     """What the value of a setting is; the text is the placeholder in the help."""
@@ -25,8 +35,11 @@ class Kind(Enum):
     CHOICE = "CHOICE"
     PATH = "PATH"
     PATHS = "DIR"
+    SOCKET = "SOCKET"
+    MODE = "OCTAL"
     NETWORKS = "ADDRESS"
     URL_PATH = "/PATH"
+    PREFIX = "/PREFIX"
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,9 @@ class Setting:
             Kind.FLAG: "true or false",
             Kind.CHOICE: "one of " + ", ".join(self.choices),
             Kind.PATH: "a path",
+            Kind.SOCKET: "a path",
+            Kind.MODE: 'octal permissions in quotes, such as "660"',
+            Kind.PREFIX: "a prefix that begins with /, such as /shop",
             Kind.PATHS: "a path or a list of paths",
             Kind.URL_PATH: "a path that begins with /, such as /healthz",
             Kind.NETWORKS: "an address, a network such as 10.0.0.0/8, or *",
@@ -88,22 +104,30 @@ class Setting:
         """`raw` as a value of this setting; raises `ValueError` with `… is not …`, no full stop."""
         try:
             return _READERS[self.kind](self, raw)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             near = difflib.get_close_matches(str(raw).lower(), self.choices, 1)
             hint = f"; did you mean {near[0]}?" if near else "."
-            shown = f'"{raw}"' if isinstance(raw, str) else repr(raw)
-            raise ValueError(f"{shown} is not {self.wanted}{hint}") from None
+            raise ValueError(f"{_shown(raw)} is not {self.wanted}{hint}") from None
+
+
+def _shown(raw: object) -> str:
+    """A bad value on one line."""
+    text = f'"{raw}"' if isinstance(raw, str) and raw.isprintable() else repr(raw)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _text(setting: Setting, raw: object) -> str | None:
     if raw is None and setting.default is None:
         return None
-    if isinstance(raw, os.PathLike) and setting.kind is Kind.PATH:
+    path = setting.kind in (Kind.PATH, Kind.SOCKET)
+    if isinstance(raw, os.PathLike) and path:
         raw = os.fspath(raw)
     if not isinstance(raw, str) or "\0" in raw:
         raise ValueError
+    if setting.kind is Kind.TEXT and not raw.isprintable():
+        raise ValueError
     # An empty host would listen on every interface: an unset $HOST must not do that.
-    if not raw and (setting.kind is Kind.PATH or setting.default):
+    if not raw and (path or setting.default):
         raise ValueError
     return raw
 
@@ -129,13 +153,29 @@ def _size(setting: Setting, raw: object) -> int:
     return _number(setting, raw)
 
 
+def _socket(setting: Setting, raw: object) -> str | None:
+    """A path; `unix:/path` is how gunicorn and nginx write it."""
+    if isinstance(raw, str):
+        raw = raw.removeprefix("unix:")
+    return _text(setting, raw)
+
+
+def _mode(_setting: Setting, raw: object) -> str:
+    # A number would be read as decimal by people or by TOML: 660 is not 0o660.
+    if not isinstance(raw, str) or not re.fullmatch(r"(0o?)?[0-7]{3}", raw):
+        raise ValueError
+    return raw[-3:]
+
+
 def _flag(setting: Setting, raw: object) -> bool:
     if isinstance(raw, bool):
         return raw
+    if not isinstance(raw, str):
+        raise TypeError
     words = {"1": True, "true": True, "yes": True, "on": True}
     words |= {"0": False, "false": False, "no": False, "off": False}
     try:
-        return words[str(raw).strip().lower()]
+        return words[raw.strip().lower()]
     except KeyError:
         raise ValueError from None
 
@@ -149,7 +189,9 @@ def _choice(setting: Setting, raw: object) -> str:
 def _paths(setting: Setting, raw: object) -> tuple[str, ...]:
     if isinstance(raw, str):
         raw = [part for part in raw.split(os.pathsep) if part]
-    if not isinstance(raw, list | tuple) or not all(isinstance(p, str) and p for p in raw):
+    if not isinstance(raw, list | tuple):
+        raise TypeError
+    if not all(isinstance(path, str) and path and "\0" not in path for path in raw):
         raise TypeError
     return tuple(raw)
 
@@ -161,10 +203,17 @@ def _url_path(setting: Setting, raw: object) -> str | None:
     return text
 
 
+def _prefix(setting: Setting, raw: object) -> str | None:
+    text = _text(setting, raw)
+    if text and (not text.startswith("/") or not text.isprintable()):
+        raise ValueError
+    return text
+
+
 def _networks(_setting: Setting, raw: object) -> tuple[str, ...]:
     if isinstance(raw, str):
         raw = [raw]
-    if not isinstance(raw, list | tuple):
+    if not isinstance(raw, list | tuple) or not all(isinstance(part, str) for part in raw):
         raise TypeError
     items = [item.strip() for part in raw for item in part.split(",")]
     for item in items:
@@ -190,4 +239,7 @@ _READERS: dict[Kind, Callable[[Setting, object], object]] = {
     Kind.PATHS: _paths,
     Kind.NETWORKS: _networks,
     Kind.URL_PATH: _url_path,
+    Kind.PREFIX: _prefix,
+    Kind.SOCKET: _socket,
+    Kind.MODE: _mode,
 }

@@ -2,9 +2,10 @@
 
 import errno
 import os
+import re
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,21 +18,24 @@ class ListenError(GohttpError):
 
 
 @contextmanager
-def listening(config: Config) -> Iterator[list[socket.socket]]:
-    """Bound, listening, non-blocking sockets for `config`; closed at the end.
+def listening(
+    config: Config, handed: Sequence[socket.socket] = ()
+) -> Iterator[list[socket.socket]]:
+    """Bound, listening, non-blocking sockets for `config`, or those `handed` over; closed at the
+    end.
 
     A Unix socket's file is removed at the end, by the process that made it and only if it is
     still the same file.  Raises `ListenError`.
     """
-    if config.uds is None:
-        sockets = _listen_tcp(config.host, config.port, config.backlog)
+    if handed or config.uds is None:
+        sockets = list(handed) or _listen_tcp(config.host, config.port, config.backlog)
         try:
             yield sockets
         finally:
             _close(sockets)
         return
     path = Path(config.uds)
-    sockets = [_listen_unix(path, config.backlog)]
+    sockets = [_listen_unix(path, int(config.uds_mode, 8), config.backlog)]
     maker, made = os.getpid(), _identity(path)
     try:
         yield sockets
@@ -65,6 +69,7 @@ def _listen_tcp(host: str, port: int, backlog: int) -> list[socket.socket]:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except (socket.gaierror, UnicodeError) as error:
+        _refuse_other_forms(host)
         reason = error.strerror if isinstance(error, OSError) else "not a host name"
         raise ListenError(
             f"--host {host} cannot be resolved ({reason}); give an address such as 127.0.0.1."
@@ -103,6 +108,19 @@ def _listen_tcp(host: str, port: int, backlog: int) -> list[socket.socket]:
     return sockets
 
 
+def _refuse_other_forms(host: str) -> None:
+    """What else people write after `--host`: gunicorn's `--bind`, a URL."""
+    if host.startswith("unix:"):
+        raise ListenError(f"--host {host} is a Unix socket; write --uds {host[5:]} instead.")
+    address = re.fullmatch(r"(?:https?://)?(\[[^]]*\]|[^:/]*)(?::(\d+))?/?", host)
+    name = address[1].strip("[]") if address else ""
+    if address and (address[2] or name != host):
+        port = f" --port {address[2]}" if address[2] else ""
+        raise ListenError(
+            f"--host {host} is more than a host; write --host {name or '0.0.0.0'}{port} instead."
+        )
+
+
 def _port(sockets: list[socket.socket], wanted: int) -> int:
     return int(sockets[0].getsockname()[1]) if sockets else wanted
 
@@ -115,7 +133,10 @@ def _tcp_sentence(host: str, port: int, error: OSError) -> str:
             "another with --port."
         )
     if error.errno == errno.EACCES:
-        return f"Not permitted to listen on {where}; choose a --port from 1024 up, or run as root."
+        return (
+            f"Not permitted to listen on {where}; choose a --port from 1024 up, or write "
+            "AmbientCapabilities=CAP_NET_BIND_SERVICE into the unit of systemd."
+        )
     if error.errno == errno.EADDRNOTAVAIL:
         return (
             f"--host {host} is not an address of this machine; give one of its own, or 0.0.0.0 "
@@ -124,11 +145,12 @@ def _tcp_sentence(host: str, port: int, error: OSError) -> str:
     return f"Cannot listen on {where}: {error.strerror}; choose another --host or --port."
 
 
-def _listen_unix(path: Path, backlog: int) -> socket.socket:
+def _listen_unix(path: Path, mode: int, backlog: int) -> socket.socket:
     _remove_stale(path)
     each = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         each.bind(str(path))
+        path.chmod(mode)  # nobody can connect before `listen`, so no one slips in
         each.listen(backlog)
         each.setblocking(False)
     except OSError as error:

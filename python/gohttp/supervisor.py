@@ -65,6 +65,9 @@ class Supervisor:
     def _old(self) -> list[Child]:
         return [worker for worker in self._live() if worker.generation != self._generation]
 
+    def _pids(self) -> str:
+        return ", ".join(str(worker.pid) for worker in self._live())
+
     def _start_missing(self) -> None:
         """Start what is missing; the first worker of a generation goes ahead of the others.
 
@@ -91,7 +94,7 @@ class Supervisor:
             if old and len(live) > self._count and not worker.stopping:
                 old[0].terminate(self._patience)
                 if len(old) == 1:
-                    logger.info("all workers are restarted")
+                    logger.info("all workers are restarted: %s", self._pids())
             if self._on_ready and sum(each.ready for each in live) >= self._count:
                 self._on_ready(interface)
                 self._on_ready = None
@@ -100,6 +103,10 @@ class Supervisor:
         self._listen_to(worker)  # it may have become ready and died between two looks
         worker.forget()
         if worker.stopping:
+            # It has cut requests, or crashed; killing it is noted elsewhere.
+            well = processes.exit_code(status) in (0, 128 + signal.SIGTERM)
+            if self._stopping and worker.ready and self._exit_code == 0 and not well:
+                self._exit_code = 1
             return
         how = processes.describe(status)
         if not worker.ready and self._proven < 0:
@@ -131,7 +138,7 @@ class Supervisor:
                 for worker in self._workers.values():
                     worker.kill()
         elif number == signal.SIGHUP and not self._stopping:
-            logger.info("restarting %d workers in turn", self._count)
+            logger.info("restarting %d workers in turn: %s", self._count, self._pids())
             self._generation += 1
 
     def _stop(self, code: int) -> None:

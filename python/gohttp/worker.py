@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from gohttp import GohttpError, logs
+from gohttp import GohttpError, early_stop, logs
 from gohttp.config import Config, ConfigError
 from gohttp.importer import App, load_app
 from gohttp.interface import Interface
@@ -23,17 +23,20 @@ def load_and_serve(
     config: Config,
     sockets: list[socket.socket],
     on_ready: Callable[[App], None],
-) -> None:
-    """Import TARGET and serve it until the server is told to stop.
+) -> int:
+    """Import TARGET and serve it until the server is told to stop; the exit code.
 
     `on_ready` is called once, with the app, when requests are accepted.
     Raises `GohttpError` when the app cannot be imported or the server cannot start.
     """
-    app = load_app(
-        target, app_dir=config.app_dir, factory=config.factory, interface=config.interface
-    )
+    try:
+        app = load_app(
+            target, app_dir=config.app_dir, factory=config.factory, interface=config.interface
+        )
+    finally:  # also when the app has made another error of it
+        early_stop.check()
     logs.after_app_import()
-    serve_in_process(app.app, app.interface, config, sockets, lambda: on_ready(app))
+    return serve_in_process(app.app, app.interface, config, sockets, lambda: on_ready(app))
 
 
 def serve_in_process(
@@ -42,8 +45,8 @@ def serve_in_process(
     config: Config,
     sockets: list[socket.socket],
     on_ready: Callable[[], None] = lambda: None,
-) -> None:
-    """Serve `app` in this process until it is told to stop.
+) -> int:
+    """Serve `app` in this process until it is told to stop; the exit code.
 
     The engine handles SIGTERM and SIGINT.  Raises `GohttpError` when it cannot start.
     """
@@ -52,10 +55,12 @@ def serve_in_process(
         from gohttp._faces import serve
     except ImportError as error:
         raise GohttpError(
-            f"The engine of gohttp cannot be loaded ({error}); install gohttp-server again."
+            f"The engine of gohttp cannot be loaded ({error}); run 'make build' in the folder of "
+            "gohttp, or install it from there again: pip install ."
         ) from None
     with _python_handlers_set_aside():
-        serve(app, interface, config, sockets, on_ready)
+        early_stop.check()
+        return serve(app, interface, config, sockets, on_ready)
 
 
 @contextmanager
@@ -75,8 +80,7 @@ def check_loop(config: Config) -> None:
     """Raises `ConfigError` when the event loop asked for is not installed."""
     if config.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
         raise ConfigError(
-            "--loop uvloop needs a package that is not installed; "
-            "run: pip install 'gohttp-server[uvloop]'."
+            "--loop uvloop needs a package that is not installed; run: pip install uvloop."
         )
 
 

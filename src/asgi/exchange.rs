@@ -17,7 +17,7 @@ use super::message::{self, Sent};
 use super::task::Outcome;
 use crate::bridge::app;
 use crate::bridge::refcount::{references, unwatched};
-use crate::http::{BodyEvent, Request, ResponseWriter, WriteError};
+use crate::http::{BodyEvent, FilePart, Request, ResponseHead, ResponseWriter, WriteError};
 use crate::wake::lock;
 
 /// One request with its response.
@@ -31,6 +31,10 @@ pub(super) struct Exchange {
     told_gone: AtomicBool,
     /// Somebody waits, or waited, in `receive()`.
     listening: AtomicBool,
+    /// Trailers will follow the body.
+    trailers: AtomicBool,
+    /// Those that have been given.
+    trailer_fields: Mutex<ResponseHead>,
 }
 
 /// What `receive()` gives.
@@ -47,6 +51,8 @@ impl Exchange {
             body_ended: AtomicBool::new(false),
             told_gone: AtomicBool::new(false),
             listening: AtomicBool::new(false),
+            trailers: AtomicBool::new(false),
+            trailer_fields: Mutex::new(ResponseHead::new(200)),
         })
     }
 
@@ -54,6 +60,7 @@ impl Exchange {
         self.body_ended.store(false, Relaxed);
         self.told_gone.store(false, Relaxed);
         self.listening.store(false, Relaxed);
+        self.trailers.store(false, Relaxed);
         *lock(&self.pair) = Some((request, writer));
     }
 
@@ -79,12 +86,30 @@ impl Exchange {
 
     /// Takes a message of the application. Returns what to wait for before the next.
     fn take(&self, py: Python<'_>, sent: Sent) -> PyResult<Until> {
+        let trailers = self.trailers.load(Relaxed);
         let taken = self.with(|request, writer| {
             let (result, ended) = match sent {
-                Sent::Start(_) if writer.started() => (Err(WriteError::Started), false),
-                Sent::Start(head) => (writer.start(head), false),
-                Sent::Body { data, more: true } => (writer.write(data), false),
-                Sent::Body { data, more: false } => (writer.finish(data), true),
+                Sent::Start(..) if writer.started() => (Err(WriteError::Started), false),
+                Sent::Start(head, trailers) => {
+                    self.trailers.store(trailers, Relaxed);
+                    (writer.start(head), false)
+                }
+                Sent::Body { data, more } if more || trailers => (writer.write(data), false),
+                Sent::Body { data, .. } => (writer.finish(data), true),
+                Sent::File { part, more } if more || trailers => (writer.write_file(part), false),
+                Sent::File { part, .. } => finish_with_file(writer, part),
+                Sent::EarlyHint(head) => (writer.interim(head), false),
+                Sent::Trailers { head, more } if trailers => {
+                    let mut kept = lock(&self.trailer_fields);
+                    kept.append(&head);
+                    if more {
+                        (Ok(()), false)
+                    } else {
+                        let all = std::mem::replace(&mut *kept, ResponseHead::new(200));
+                        (writer.finish_with_trailers(all), true)
+                    }
+                }
+                Sent::Trailers { .. } => (Err(WriteError::Ended), false),
             };
             if ended && result != Err(WriteError::NotStarted) {
                 // Whoever still waits in receive() is told that there is nothing more to come.
@@ -110,9 +135,9 @@ impl Exchange {
                 app::note_end(|| self.describe(), result);
                 Ok(Until::Now)
             }
-            Err(WriteError::Started) => {
-                Err(PyRuntimeError::new_err("'http.response.start' was sent twice"))
-            }
+            Err(WriteError::Started) => Err(PyRuntimeError::new_err(
+                "'http.response.start' was sent twice, or an early hint after it",
+            )),
             Err(WriteError::NotStarted) => Err(PyRuntimeError::new_err(
                 "'http.response.body' was sent before 'http.response.start'",
             )),
@@ -183,6 +208,18 @@ impl Conversation for Exchange {
 
     fn waited_for(&self) {
         self.listening.store(true, Relaxed);
+    }
+}
+
+/// The file is all there is of the body. One that is shorter than was declared is no good end.
+fn finish_with_file(writer: &mut ResponseWriter, part: FilePart) -> (Result<(), WriteError>, bool) {
+    match writer.finish_with_file(part) {
+        Ok(None) => (Ok(()), true),
+        Ok(Some(short)) => {
+            let sent = writer.write_file(short);
+            (sent.and_then(|()| writer.finish(Bytes::new())), true)
+        }
+        Err(error) => (Err(error), true),
     }
 }
 

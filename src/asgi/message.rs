@@ -4,17 +4,25 @@ use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+use super::extension;
 
 use crate::bridge::convert::{bytes_like, bytes_of, type_name};
-use crate::http::{FieldError, ResponseHead};
+use crate::http::{FieldError, FilePart, ResponseHead};
 
 /// What an application sends.
 pub(super) enum Sent {
-    /// `http.response.start`
-    Start(ResponseHead),
+    /// `http.response.start`; whether trailers will follow the body
+    Start(ResponseHead, bool),
     /// `http.response.body`
     Body { data: Bytes, more: bool },
+    /// `http.response.trailers`
+    Trailers { head: ResponseHead, more: bool },
+    /// `http.response.early_hint`
+    EarlyHint(ResponseHead),
+    /// `http.response.pathsend` and `http.response.zerocopysend`
+    File { part: FilePart, more: bool },
 }
 
 /// Reads a message of the application.
@@ -31,11 +39,41 @@ pub(super) fn parse(message: &Bound<'_, PyDict>) -> PyResult<Sent> {
             let (data, more) = body(message)?;
             Ok(Sent::Body { data, more })
         }
-        "http.response.start" => start(message).map(Sent::Start),
+        "http.response.start" => {
+            let trailers = truth(message, intern!(py, "trailers"))?;
+            Ok(Sent::Start(start(message)?, trailers))
+        }
+        "http.response.trailers" => {
+            let mut head = ResponseHead::new(200);
+            fields(message, &mut head)?;
+            Ok(Sent::Trailers { head, more: truth(message, intern!(py, "more_trailers"))? })
+        }
+        "http.response.early_hint" => early_hint(message).map(Sent::EarlyHint),
+        "http.response.pathsend" => {
+            Ok(Sent::File { part: extension::whole_file(message)?, more: false })
+        }
+        "http.response.zerocopysend" => {
+            let more = truth(message, intern!(py, "more_body"))?;
+            Ok(Sent::File { part: extension::open_file(message)?, more })
+        }
         other => Err(PyRuntimeError::new_err(format!(
             "an HTTP response takes 'http.response.start' and 'http.response.body', not '{other}'"
         ))),
     }
+}
+
+fn truth(message: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<bool> {
+    message.get_item(key)?.map_or(Ok(false), |value| value.is_truthy())
+}
+
+fn early_hint(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
+    let mut head = ResponseHead::new(103);
+    if let Some(links) = message.get_item(intern!(message.py(), "links"))? {
+        for link in links.try_iter()? {
+            head.push(b"link", field(&link?, "link")?).map_err(value_error)?;
+        }
+    }
+    Ok(head)
 }
 
 /// What a message carries of a body, and whether more will follow.
@@ -48,11 +86,7 @@ pub(super) fn body(message: &Bound<'_, PyDict>) -> PyResult<(Bytes, bool)> {
         },
         None => Bytes::new(),
     };
-    let more = match message.get_item(intern!(py, "more_body"))? {
-        Some(more) => more.is_truthy()?,
-        None => false,
-    };
-    Ok((data, more))
+    Ok((data, truth(message, intern!(py, "more_body"))?))
 }
 
 /// The head of a response.
@@ -66,11 +100,16 @@ pub(super) fn start(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
         return Err(PyValueError::new_err(format!("status must be 200 to 999, not {status}")));
     }
     let mut head = ResponseHead::new(status);
-    each_header(message, |name, value| {
-        let value_error = |error: FieldError| PyValueError::new_err(error.to_string());
-        head.push(name, value).map(drop).map_err(value_error)
-    })?;
+    fields(message, &mut head)?;
     Ok(head)
+}
+
+fn fields(message: &Bound<'_, PyDict>, head: &mut ResponseHead) -> PyResult<()> {
+    each_header(message, |name, value| head.push(name, value).map(drop).map_err(value_error))
+}
+
+fn value_error(error: FieldError) -> PyErr {
+    PyValueError::new_err(error.to_string())
 }
 
 /// Gives the headers of a message to `take`.

@@ -5,6 +5,7 @@ mod awaitable;
 mod deadline;
 mod engine;
 mod exchange;
+mod extension;
 mod inbox;
 mod message;
 mod scope;

@@ -4,8 +4,19 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use bytes::Bytes;
+
 /// Bytes sent by one call at most: others get their turn between two.
 const AT_ONCE: u64 = 256 * 1024;
+
+/// A piece of a response's body.
+#[derive(Debug)]
+pub enum Part {
+    /// Bytes, never none.
+    Data(Bytes),
+    /// Bytes of a file. HTTP/1 only.
+    File(FilePart),
+}
 
 /// Bytes of a file from an offset on.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ pub use body::{BodyError, BodyEvent, BodySink};
 pub use dispatch::{ConnInfo, Dispatch, Kept, Peer, Room};
 pub use fields::{FieldError, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};
-pub use file_part::FilePart;
+pub use file_part::{FilePart, Part};
 pub use forwarded::{Forwarded, forwarded};
 pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;

@@ -68,6 +68,11 @@ impl ResponseHead {
         Ok(true)
     }
 
+    /// Adds all fields of another head.
+    pub(crate) fn append(&mut self, other: &Self) {
+        self.lines.extend_from_slice(&other.lines);
+    }
+
     /// Adds a field that is known to be well-formed and of no special meaning.
     pub(crate) fn push_raw(&mut self, name: &[u8], value: &[u8]) {
         self.lines.extend_from_slice(name);

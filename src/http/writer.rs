@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::body::{BodyError, BodyEvent, BodySink};
 use super::dispatch::ConnInfo;
-use super::file_part::FilePart;
+use super::file_part::{FilePart, Part};
 use super::head::RequestHead;
 use super::link::{Link, Progress};
 use super::response::{ResponseHead, bodiless};
@@ -340,29 +340,55 @@ impl ResponseWriter {
         self.give(data, Progress::Complete)
     }
 
-    /// Ends the response with a part of a file, sent by the kernel. HTTP/1 only. Gives the part
-    /// back if it is shorter than what was declared: then it is no good end.
+    /// Gives a part of a file, sent by the kernel. HTTP/1 only; else as [`Self::write`].
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub fn finish_with_file(&mut self, mut file: FilePart) -> Result<Option<FilePart>, WriteError> {
+    pub fn write_file(&mut self, mut file: FilePart) -> Result<(), WriteError> {
+        self.check_open()?;
+        if self.bodiless || file.is_empty() || self.stage == Stage::Satisfied {
+            return Ok(());
+        }
+        file.truncate(self.remaining.unwrap_or(u64::MAX));
+        if let Some(remaining) = &mut self.remaining {
+            *remaining -= file.len();
+        }
+        let mut progress = Progress::Open;
+        if self.remaining == Some(0) {
+            self.stage = Stage::Satisfied;
+            progress = Progress::Complete;
+        }
+        self.give_part(Some(Part::File(file)), progress)
+    }
+
+    /// Ends the response with a part of a file. Gives the part back if it is shorter than what was
+    /// declared: then it is no good end.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn finish_with_file(&mut self, file: FilePart) -> Result<Option<FilePart>, WriteError> {
         self.check_open()?;
         if self.remaining.is_some_and(|missing| file.len() < missing) {
             return Ok(Some(file));
         }
-        file.truncate(self.remaining.unwrap_or(u64::MAX));
         self.declare_length(file.len());
-        if self.bodiless || file.is_empty() || self.head.is_none() && self.remaining.is_none() {
-            // Nothing to send; or chunks have been, and a file cannot go on in chunks.
-            let rest = (!self.bodiless && !file.is_empty()).then_some(file);
-            return if rest.is_some() {
-                Ok(rest)
-            } else {
-                self.finish(Bytes::new()).map(|()| None)
-            };
+        self.write_file(file)?;
+        self.finish(Bytes::new()).map(|()| None)
+    }
+
+    /// Ends the response with fields behind the body: the head's own fields are those. Where the
+    /// framing has no place for them they are left out.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn finish_with_trailers(&mut self, trailers: ResponseHead) -> Result<(), WriteError> {
+        self.check_open()?;
+        if self.bodiless || self.remaining.is_some() || self.stage == Stage::Satisfied {
+            return self.finish(Bytes::new());
         }
+        self.flush()?;
         self.stage = Stage::Ended;
-        if self.link.give_file(self.head.take(), file) { Ok(None) } else { Err(WriteError::Gone) }
+        if self.link.give_trailers(trailers) { Ok(()) } else { Err(WriteError::Gone) }
     }
 
     /// Answers with a whole response.
@@ -390,7 +416,7 @@ impl ResponseWriter {
     pub fn abort(&mut self) {
         let before = std::mem::replace(&mut self.stage, Stage::Ended);
         if !matches!(before, Stage::Ended | Stage::Satisfied) {
-            self.link.give(None, Bytes::new(), Progress::Aborted);
+            self.link.give(None, None, Progress::Aborted);
         }
     }
 
@@ -422,7 +448,11 @@ impl ResponseWriter {
     }
 
     fn give(&mut self, data: Bytes, progress: Progress) -> Result<(), WriteError> {
-        if self.link.give(self.head.take(), data, progress) {
+        self.give_part((!data.is_empty()).then_some(Part::Data(data)), progress)
+    }
+
+    fn give_part(&mut self, part: Option<Part>, progress: Progress) -> Result<(), WriteError> {
+        if self.link.give(self.head.take(), part, progress) {
             Ok(())
         } else {
             Err(WriteError::Gone)

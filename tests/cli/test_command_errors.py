@@ -85,7 +85,7 @@ def test_broken_app_shows_its_traceback_once(
 ) -> None:
     app = write_app("def f():\n    return 1 / 0\nf()\n", name="broken")
     done = run_gohttp("serve", app.target, "--port", "0", "--workers", workers, cwd=app.cwd)
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert done.stderr.count("ZeroDivisionError: division by zero") == 1
     lines = done.stderr.splitlines()
     assert lines[0] == "Traceback (most recent call last):"

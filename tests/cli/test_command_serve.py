@@ -77,11 +77,3 @@ def test_settings_from_file_and_env_file(write_app) -> None:
     with gohttp_serve(app.target, cwd=app.cwd) as server:
         assert server.get("/").body == b"good morning"
         assert any("threads    3" in line for line in server.log())
-
-
-def test_signal_while_the_app_is_imported(write_app) -> None:
-    app = write_app(
-        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nimport time\ntime.sleep(10)\n"
-    )
-    done = run_gohttp("serve", app.target, "--port", "0", cwd=app.cwd)
-    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")

@@ -56,7 +56,8 @@ def test_factory(target: str, factory: bool) -> None:
     assert load_app(target, factory=factory) == App(sys.modules["mod"].app, "wsgi", "mod:make()")
 
 
-def test_app_dir_comes_first_on_the_path() -> None:
+def test_app_dir_comes_first_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     write("service/colorsys.py", WSGI)  # also the name of a module of Python's
     loaded = load_app("colorsys:app", app_dir="service")
     assert sys.path[0] == str(Path("service").resolve())
@@ -84,8 +85,9 @@ def test_file_whose_name_is_no_module_name() -> None:
 
 
 def test_interface_is_forced() -> None:
-    write("mod.py", WSGI)
+    write("mod.py", "def app(*args):\n    return []\n")
     assert load_app("mod:app", interface="asgi").interface == "asgi"
+    assert load_app("mod:app", interface="wsgi").interface == "wsgi"
 
 
 def test_module_with_routes(monkeypatch: pytest.MonkeyPatch) -> None:

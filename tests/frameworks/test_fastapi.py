@@ -13,6 +13,7 @@ from pathlib import Path
 import niquests
 import pytest
 
+from .asgi_clients import close_of, cut, denial, hear, websocket
 from .serving import (
     EXAMPLES,
     REFERENCE,
@@ -348,6 +349,78 @@ def test_generator_ends_when_the_client_leaves(server: Server) -> None:
         assert len(connection.getresponse().read(50_000)) == 50_000
         assert "left tired" not in server.events()
     assert recorded_over_http(server, "left tired")
+
+
+# --- WebSockets ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def room_server(server: Server, setup: Setup) -> Server:
+    if setup.workers > 1:
+        pytest.skip("a room is in the memory of one worker")
+    return server
+
+
+def test_room_hears_who_enters_speaks_and_leaves(room_server: Server) -> None:
+    with websocket(room_server, "/ws/room/hall?name=Zo%C3%AB") as zoe:
+        assert hear(zoe) == "Zoë entered"
+        with websocket(room_server, "/ws/room/hall?name=Bob") as bob:
+            assert hear(zoe) == hear(bob) == "Bob entered"
+            zoe.send("Grüße")
+            assert hear(zoe) == hear(bob) == "Zoë: Grüße"
+        assert hear(zoe) == "Bob left"
+        with websocket(room_server, "/ws/room/hall?name=Ann") as ann:
+            assert hear(zoe) == hear(ann) == "Ann entered"
+            cut(ann)
+            assert hear(zoe) == "Ann left"
+
+
+def test_parameter_of_a_socket_is_validated_before_the_handshake(server: Server) -> None:
+    assert denial(server, "/ws/room/hall?name=").status_code == 403
+    assert denial(server, "/ws/room/hall").status_code == 403
+
+
+def test_dependency_of_a_socket_refuses_it(server: Server) -> None:
+    assert denial(server, "/ws/dependency/7?token=wrong").status_code == 403
+
+
+def test_socket_exchanges_json_and_its_dependency_is_torn_down(server: Server) -> None:
+    path = "/ws/dependency/7?token=right"
+    with websocket(server, path, additional_headers={"Cookie": "flavour=mint"}) as socket:
+        assert socket.response is not None
+        assert socket.response.headers["X-Room"] == "7"
+        greeting = {"room": 7, "token": "right mint", "resource": "RIGHT"}
+        assert json.loads(hear(socket)) == greeting
+        for name in ("tea", "Grüner Tee"):
+            socket.send(json.dumps({"name": name, "price": 2.5}))
+            assert json.loads(hear(socket)) == {"name": name, "price": 2.5, "tags": []}
+        socket.close(4010, "größer")
+    assert server.recorded("dependency left 4010 größer")
+    assert server.recorded("closed right")
+
+
+def test_socket_answers_while_its_task_works(server: Server) -> None:
+    with websocket(server, "/ws/tasks/socket-task") as socket:
+        for text in ("one", "two"):
+            socket.send(text)
+            assert hear(socket) == text.upper()
+        open_gate(server, "socket-task")
+        assert hear(socket) == "worked"
+    assert server.recorded("task over socket-task True")
+
+
+def test_task_of_a_socket_ends_with_it(server: Server) -> None:
+    with websocket(server, "/ws/tasks/never-opened") as socket:
+        socket.send("here")
+        assert hear(socket) == "HERE"
+        cut(socket)
+    assert server.recorded("task over never-opened False")
+
+
+def test_exception_closes_the_socket_with_1011_and_tells_nothing(server: Server) -> None:
+    with websocket(server, "/ws/fails") as socket:
+        assert close_of(socket) == (1011, "")
+    assert eventually(lambda: "the socket fails; the password is hunter2" in server.log())
 
 
 # --- many at once -------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 import niquests
 import pytest
 
+from .asgi_clients import close_of, cut, denial, hear, websocket
 from .serving import (
     REFERENCE,
     Server,
@@ -299,6 +300,63 @@ def test_slow_reader_does_not_stop_others(server: Server) -> None:
         assert answers == [(200, b'{"number":%d}' % number) for number in range(20)]
         assert "left slow-reader" not in server.events()
     assert recorded_over_http(server, "left slow-reader")
+
+
+# --- WebSockets ---------------------------------------------------------------------------------
+
+
+def test_socket_knows_its_url_state_and_session(client: niquests.Session, server: Server) -> None:
+    client.post("/session", data={"name": "Zoë"})
+    headers = {"Cookie": f"session={client.cookies.get_dict()['session']}"}
+    with websocket(server, "/ws/echo/who?a=%C3%A4", additional_headers=headers) as socket:
+        assert json.loads(hear(socket)) == {
+            "url": f"ws://127.0.0.1:{server.port}/ws/echo/who?a=%C3%A4",
+            "names": ["from", "lifespan"],
+            "session": {"name": "Zoë"},
+            "path": {"token": "who"},
+        }
+
+
+def test_socket_endpoint_exchanges_json(server: Server) -> None:
+    with websocket(server, "/ws/echo/json", subprotocols=["chat"]) as socket:
+        assert socket.subprotocol == "chat"
+        hear(socket)
+        for data in ({"text": "Grüße"}, [1, None], "x" * 200_000):
+            socket.send(json.dumps(data))
+            assert json.loads(hear(socket)) == {"heard": data}
+
+
+def test_socket_endpoint_closes_on_what_it_cannot_decode(server: Server) -> None:
+    with websocket(server, "/ws/echo/malformed") as socket:
+        hear(socket)
+        socket.send("{")
+        assert close_of(socket)[0] == 1003
+    assert server.recorded("socket malformed left with 1011")
+
+
+@pytest.mark.parametrize(("how", "code"), [("closes", 4003), ("is-cut", 1006)])
+def test_socket_endpoint_learns_how_the_client_left(server: Server, how: str, code: int) -> None:
+    with websocket(server, f"/ws/echo/{how}") as socket:
+        hear(socket)
+        if how == "closes":
+            socket.close(code)
+        else:
+            cut(socket)
+    assert server.recorded(f"socket {how} left with {code}")
+
+
+def test_denied_handshake_has_the_response_of_the_app(server: Server) -> None:
+    answer = denial(server, "/ws/denied")
+    assert (answer.status_code, answer.headers["X-Reason"]) == (402, "ticket")
+    assert json.loads(answer.body) == {"reason": "no ticket"}
+
+
+def test_socket_that_only_sends_ends_when_the_client_is_cut_off(server: Server) -> None:
+    with websocket(server, "/ws/pushing/cut") as socket:
+        assert [len(hear(socket)) for _ in range(10)] == [1024] * 10
+        assert "pushing ended cut" not in server.events()
+        cut(socket)
+    assert server.recorded("pushing ended cut")
 
 
 # --- lifespan -----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::dispatch::ConnInfo;
-use super::file_part::FilePart;
+use super::file_part::Part;
 use super::response::ResponseHead;
 use super::upgrade::Upgrade;
 use crate::wake::{WakeQueue, lock};
@@ -54,11 +54,24 @@ pub struct Outgoing {
     /// The head, the first time only.
     pub head: Option<ResponseHead>,
     /// Pieces of the body in order, none of them empty.
-    pub body: SmallVec<[Bytes; 1]>,
-    /// The end of the body, out of a file.
-    pub file: Option<FilePart>,
+    pub body: SmallVec<[Part; 1]>,
+    /// Fields that follow the body (RFC 9110 section 6.5), with the end only.
+    pub trailers: Option<Box<ResponseHead>>,
     /// How far the response is after these parts.
     pub progress: Progress,
+}
+
+impl Outgoing {
+    /// A whole body.
+    pub(crate) fn whole(body: Bytes) -> Self {
+        Self {
+            interim: Vec::new(),
+            head: None,
+            body: SmallVec::from_buf([Part::Data(body)]),
+            trailers: None,
+            progress: Progress::Complete,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -71,9 +84,9 @@ struct State {
     /// What runs the connection after this exchange, and the answer before that.
     upgrade: Option<(Option<ResponseHead>, Box<dyn Upgrade>)>,
     head: Option<ResponseHead>,
-    body: SmallVec<[Bytes; 1]>,
+    body: SmallVec<[Part; 1]>,
     body_len: usize,
-    file: Option<FilePart>,
+    trailers: Option<Box<ResponseHead>>,
     takes: u64,
     progress: Progress,
     /// Who waits for room for more of the response.
@@ -93,7 +106,7 @@ impl State {
             head: None,
             body: SmallVec::new(),
             body_len: 0,
-            file: None,
+            trailers: None,
             takes: 0,
             progress: Progress::Open,
             writers: Vec::new(),
@@ -223,7 +236,7 @@ impl Link {
                 interim: std::mem::take(&mut state.interim),
                 head: state.head.take(),
                 body: std::mem::take(&mut state.body),
-                file: state.file.take(),
+                trailers: state.trailers.take(),
                 progress: state.progress,
             };
             state.body_len = 0;
@@ -332,21 +345,20 @@ impl Link {
         }
     }
 
-    /// Gives the end of the body out of a file. Returns whether the client is still there.
-    pub(super) fn give_file(&self, head: Option<ResponseHead>, file: FilePart) -> bool {
-        self.give_all(head, Bytes::new(), Some(file), Progress::Complete)
+    /// Ends the response with fields behind the body.
+    pub(super) fn give_trailers(&self, trailers: ResponseHead) -> bool {
+        if self.gone() {
+            return false;
+        }
+        lock(&self.state).trailers = Some(Box::new(trailers));
+        self.give(None, None, Progress::Complete)
     }
 
     /// Gives parts of the response in one step. Returns whether the client is still there.
-    pub(super) fn give(&self, head: Option<ResponseHead>, data: Bytes, progress: Progress) -> bool {
-        self.give_all(head, data, None, progress)
-    }
-
-    fn give_all(
+    pub(super) fn give(
         &self,
         head: Option<ResponseHead>,
-        data: Bytes,
-        file: Option<FilePart>,
+        part: Option<Part>,
         progress: Progress,
     ) -> bool {
         let mut state = lock(&self.state);
@@ -357,11 +369,14 @@ impl Link {
         if head.is_some() {
             state.head = head;
         }
-        if !data.is_empty() {
-            state.body_len += data.len();
-            state.body.push(data);
+        if let Some(part) = part {
+            state.body_len += match &part {
+                Part::Data(data) => data.len(),
+                // One is enough.
+                Part::File(_) => DOWNLOAD_WINDOW,
+            };
+            state.body.push(part);
         }
-        state.file = file;
         state.progress = progress;
         self.wake_connection();
         true

@@ -81,14 +81,23 @@ fn status_line(out: &mut Vec<u8>, head: &ResponseHead) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends the end of a chunked body, with what follows it (RFC 9112 section 7.1.2).
+pub(crate) fn encode_end(out: &mut Vec<u8>, trailers: Option<&ResponseHead>) {
+    out.extend_from_slice(b"0\r\n");
+    if let Some(trailers) = trailers {
+        out.extend_from_slice(trailers.lines());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Appends the line that opens a chunk of `len` bytes.
-pub(crate) fn encode_chunk_size(out: &mut Vec<u8>, len: usize) {
+pub(crate) fn encode_chunk_size(out: &mut Vec<u8>, len: u64) {
     let mut digits = [0; 16];
     let mut at = digits.len();
     let mut left = len;
     loop {
         at -= 1;
-        digits[at] = b"0123456789abcdef"[left % 16];
+        digits[at] = b"0123456789abcdef"[(left % 16) as usize];
         left /= 16;
         if left == 0 {
             break;

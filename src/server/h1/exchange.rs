@@ -5,16 +5,16 @@ use std::io;
 use std::task::{Context as TaskContext, Poll};
 
 use super::connection::{After, Connection};
-use super::encode::{Answering, BodyFraming, encode_chunk_size, encode_head, encode_interim};
+use super::encode::{
+    Answering, BodyFraming, encode_chunk_size, encode_end, encode_head, encode_interim,
+};
 use super::parse::Parsed;
 use super::upload::Upload;
-use crate::http::{self, BodyError, Outgoing, Progress, ResponseHead};
+use crate::http::{self, BodyError, Outgoing, Part, Progress, ResponseHead};
 use crate::server::access_log::AccessEntry;
 use crate::server::listener::Transport;
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 
-/// Response bytes in the write buffer beyond which no more are taken from the handler.
-const WRITE_WINDOW: usize = 64 * 1024;
 /// Bytes of the next requests that are read while a response is made.
 const PIPELINE_WINDOW: usize = 16 * 1024;
 /// An unread body of up to this size is read and thrown away to keep the connection.
@@ -182,7 +182,7 @@ impl<I: Transport> Connection<I> {
                 self.upgraded = Some(upgrade);
                 return Poll::Ready(After::Upgraded);
             }
-            if exchange.news && !exchange.done && self.write.len() < WRITE_WINDOW {
+            if exchange.news && !exchange.done && !self.write.is_full() {
                 exchange.news = false;
                 let out = self.link.take_outgoing();
                 if self.encode(exchange, out) == Progress::Aborted {
@@ -382,7 +382,7 @@ impl<I: Transport> Connection<I> {
 
     /// A client that goes is no news; a file that is not what it was is.
     fn note_failed_write(&self, exchange: &mut Exchange, error: &io::Error) {
-        let missing = self.write.file_left();
+        let missing = self.write.files_left();
         exchange.sent -= missing.min(exchange.sent);
         if error.kind() == io::ErrorKind::UnexpectedEof {
             log::warn!(
@@ -420,17 +420,13 @@ impl<I: Transport> Connection<I> {
         if let Some(head) = &out.head {
             self.encode_head(exchange, head);
         }
-        for data in out.body {
-            self.encode_data(exchange, data);
-        }
-        if let Some(file) = out.file {
-            exchange.sent += file.len();
-            self.write.push_file(file);
+        for part in out.body {
+            self.encode_part(exchange, part);
         }
         if out.progress == Progress::Complete {
             exchange.done = true;
             if exchange.framing == Some(BodyFraming::Chunked) {
-                self.write.append(|buf| buf.extend_from_slice(b"0\r\n\r\n"));
+                self.write.append(|buf| encode_end(buf, out.trailers.as_deref()));
             }
         }
         out.progress
@@ -452,14 +448,22 @@ impl<I: Transport> Connection<I> {
         exchange.status = head.status();
     }
 
-    fn encode_data(&mut self, exchange: &mut Exchange, data: Bytes) {
-        exchange.sent += data.len() as u64;
-        if exchange.framing == Some(BodyFraming::Chunked) {
-            self.write.append(|buf| encode_chunk_size(buf, data.len()));
-            self.write.push(data);
+    fn encode_part(&mut self, exchange: &mut Exchange, part: Part) {
+        let len = match &part {
+            Part::Data(data) => data.len() as u64,
+            Part::File(file) => file.len(),
+        };
+        exchange.sent += len;
+        let chunked = exchange.framing == Some(BodyFraming::Chunked);
+        if chunked {
+            self.write.append(|buf| encode_chunk_size(buf, len));
+        }
+        match part {
+            Part::Data(data) => self.write.push(data),
+            Part::File(file) => self.write.push_file(file),
+        }
+        if chunked {
             self.write.append(|buf| buf.extend_from_slice(b"\r\n"));
-        } else {
-            self.write.push(data);
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::server::listener::Transport;
 
 /// A piece up to this size is copied behind the one before it; a larger one is sent as it is.
 const COPY_UP_TO: usize = 8 * 1024;
+/// Bytes beyond which no more should be put in.
+const WINDOW: usize = 64 * 1024;
 /// Slices given to one vectored write.
 const SLICES: usize = 16;
 
@@ -19,13 +21,16 @@ const SLICES: usize = 16;
 enum Piece {
     Flat(Vec<u8>),
     Shared(Bytes),
+    File(FilePart),
 }
 
 impl Piece {
+    /// What is in memory of it.
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Flat(v) => v,
             Self::Shared(b) => b,
+            Self::File(_) => &[],
         }
     }
 }
@@ -37,30 +42,35 @@ pub(crate) struct WriteBuf {
     /// Bytes of the first piece that have been written.
     written: usize,
     len: usize,
-    /// What follows the pieces.
-    file: Option<FilePart>,
+    /// How many of the pieces are files.
+    files: usize,
     /// A used flat buffer, kept for the next response.
     spare: Vec<u8>,
 }
 
 impl WriteBuf {
-    /// Bytes not written yet.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0 && self.file.is_none()
+        self.len == 0 && self.files == 0
     }
 
-    /// Bytes of a file not written yet.
-    pub(crate) fn file_left(&self) -> u64 {
-        self.file.as_ref().map_or(0, FilePart::len)
+    /// Whether no more should be put in before some is written.
+    pub(crate) fn is_full(&self) -> bool {
+        self.len >= WINDOW || self.files > 0
     }
 
-    /// Puts a part of a file behind all pieces; nothing may be appended until it is sent.
+    /// Bytes of files not written yet.
+    pub(crate) fn files_left(&self) -> u64 {
+        let files = self.pieces.iter().map(|piece| match piece {
+            Piece::File(file) => file.len(),
+            _ => 0,
+        });
+        files.sum()
+    }
+
+    /// Appends a part of a file.
     pub(crate) fn push_file(&mut self, file: FilePart) {
-        self.file = Some(file);
+        self.files += 1;
+        self.pieces.push_back(Piece::File(file));
     }
 
     /// Gives a flat buffer to append to, whose growth is counted.
@@ -93,7 +103,18 @@ impl WriteBuf {
         cx: &mut Context<'_>,
         progress: &mut usize,
     ) -> Poll<io::Result<()>> {
-        while self.len > 0 {
+        while let Some(first) = self.pieces.front_mut() {
+            if let Piece::File(file) = first {
+                *progress += ready!(io.poll_send_file(cx, file))?;
+                if !file.is_empty() {
+                    // Others get their turn.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                self.pieces.pop_front();
+                self.files -= 1;
+                continue;
+            }
             let n = if self.pieces.len() == 1 {
                 let bytes = &self.pieces[0].bytes()[self.written..];
                 ready!(Pin::new(&mut *io).poll_write(cx, bytes))?
@@ -101,7 +122,9 @@ impl WriteBuf {
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let mut skip = self.written;
                 let mut count = 0;
-                for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+                let in_memory =
+                    self.pieces.iter().take_while(|piece| !matches!(piece, Piece::File(_)));
+                for (slice, piece) in slices.iter_mut().zip(in_memory) {
                     *slice = IoSlice::new(&piece.bytes()[skip..]);
                     skip = 0;
                     count += 1;
@@ -114,21 +137,15 @@ impl WriteBuf {
             *progress += n;
             self.advance(n);
         }
-        if let Some(file) = &mut self.file {
-            *progress += ready!(io.poll_send_file(cx, file))?;
-            if !file.is_empty() {
-                // Others get their turn.
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            self.file = None;
-        }
         Poll::Ready(Ok(()))
     }
 
     fn advance(&mut self, mut n: usize) {
         self.len -= n;
         while let Some(first) = self.pieces.front() {
+            if matches!(first, Piece::File(_)) {
+                return;
+            }
             let left = first.bytes().len() - self.written;
             if n < left {
                 self.written += n;

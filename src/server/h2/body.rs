@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
+use ::http::HeaderMap;
 use bytes::{Buf, Bytes};
 use http_body::Body;
 use hyper::body::Frame;
@@ -11,23 +12,47 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::CloseOnDrop;
-use crate::http::Progress;
+use super::translate::fields_of;
+use crate::http::{Outgoing, Part, Progress};
 
 /// A response's body as hyper takes it.
 pub(super) struct ResponseBody {
-    pub(super) ready: SmallVec<[Bytes; 1]>,
-    pub(super) next: usize,
-    pub(super) progress: Progress,
-    pub(super) length: Option<u64>,
+    ready: smallvec::IntoIter<[Part; 1]>,
+    trailers: Option<HeaderMap>,
+    progress: Progress,
+    length: Option<u64>,
     /// None where the stream's end is not the body's.
-    pub(super) guard: Option<CloseOnDrop>,
+    guard: Option<CloseOnDrop>,
 }
 
 impl ResponseBody {
+    /// A body that begins with what there is of it.
+    pub(super) fn new(out: Outgoing, length: Option<u64>, guard: CloseOnDrop) -> Self {
+        let mut body = Self::none();
+        (body.length, body.guard) = (length, Some(guard));
+        body.take(out);
+        body
+    }
+
     /// No body: what follows the head on the stream is not one.
     pub(super) fn none() -> Self {
-        let progress = Progress::Complete;
-        Self { ready: SmallVec::new(), next: 0, progress, length: None, guard: None }
+        Self {
+            ready: SmallVec::new().into_iter(),
+            trailers: None,
+            progress: Progress::Complete,
+            length: None,
+            guard: None,
+        }
+    }
+
+    fn take(&mut self, out: Outgoing) {
+        self.ready = out.body.into_iter();
+        self.trailers = out.trailers.map(|head| fields_of(&head));
+        self.progress = out.progress;
+    }
+
+    fn all_given(&self) -> bool {
+        self.ready.len() == 0 && self.progress == Progress::Complete
     }
 }
 
@@ -40,41 +65,44 @@ impl Body for ResponseBody {
         _: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
-        let Some(guard) = &mut this.guard else { return Poll::Ready(None) };
         // The link wakes the stream's own task, which is the one that polls this.
-        if this.next == this.ready.len() && this.progress == Progress::Open {
+        if this.ready.len() == 0
+            && this.progress == Progress::Open
+            && let Some(guard) = &this.guard
+        {
             let out = guard.link.take_outgoing();
-            this.ready = out.body;
-            this.next = 0;
-            this.progress = out.progress;
+            this.take(out);
         }
-        if this.next < this.ready.len() {
-            let at = this.next;
-            this.next += 1;
-            let data = std::mem::take(&mut this.ready[at]);
-            guard.sent += data.len() as u64;
-            guard.whole = this.next == this.ready.len() && this.progress == Progress::Complete;
-            return Poll::Ready(Some(Ok(Frame::data(data))));
-        }
-        match this.progress {
-            Progress::Open => Poll::Pending,
-            Progress::Complete => {
-                guard.whole = true;
-                Poll::Ready(None)
+        let frame = match this.ready.next() {
+            Some(Part::Data(data)) => {
+                if let Some(guard) = &mut this.guard {
+                    guard.sent += data.len() as u64;
+                }
+                Some(Ok(Frame::data(data)))
             }
-            Progress::Aborted => {
-                Poll::Ready(Some(Err(io::Error::other("the response is not whole"))))
-            }
+            Some(Part::File(_)) => Some(Err(io::Error::other("HTTP/2 sends no files by itself"))),
+            None => match this.progress {
+                Progress::Open => return Poll::Pending,
+                Progress::Complete => {
+                    this.trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))
+                }
+                Progress::Aborted => Some(Err(io::Error::other("the response is not whole"))),
+            },
+        };
+        let whole = this.all_given();
+        if let Some(guard) = &mut this.guard {
+            guard.whole = whole;
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.next == self.ready.len() && self.progress == Progress::Complete
+        self.all_given() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
         match self.length {
-            Some(length) if self.next < self.ready.len() || self.progress == Progress::Open => {
+            Some(length) if self.ready.len() > 0 || self.progress == Progress::Open => {
                 http_body::SizeHint::with_exact(length)
             }
             _ => http_body::SizeHint::default(),

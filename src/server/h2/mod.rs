@@ -15,7 +15,6 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -228,13 +227,7 @@ async fn respond(
         }
     }
     let response = response_of(&mut head, &cx.registry.date());
-    Ok(response.map(|()| ResponseBody {
-        ready: out.body,
-        next: 0,
-        progress: out.progress,
-        length: head.content_length(),
-        guard: Some(guard),
-    }))
+    Ok(response.map(|()| ResponseBody::new(out, head.content_length(), guard)))
 }
 
 /// Gives the stream to who has taken it over, once the answer is out.
@@ -273,11 +266,7 @@ fn refusal(status: u16, mut guard: CloseOnDrop, date: &[u8; 29]) -> Response {
     guard.status = status;
     let body = format!("{status} {}\n", exchange::reason_phrase(status));
     let mut head = ResponseHead::text(status, body.len());
-    response_of(&mut head, date).map(|()| ResponseBody {
-        length: head.content_length(),
-        ready: SmallVec::from_elem(Bytes::from(body), 1),
-        next: 0,
-        progress: Progress::Complete,
-        guard: Some(guard),
-    })
+    let length = head.content_length();
+    let out = Outgoing::whole(body.into());
+    response_of(&mut head, date).map(|()| ResponseBody::new(out, length, guard))
 }

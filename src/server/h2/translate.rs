@@ -79,14 +79,7 @@ pub(super) fn response_of(head: &mut ResponseHead, date: &[u8; 29]) -> ::http::R
     let mut response = ::http::Response::new(());
     *response.status_mut() = ::http::StatusCode::from_u16(head.status()).unwrap_or_default();
     let headers = response.headers_mut();
-    for (name, value) in head.fields() {
-        // Both have been checked as they were put in; what http refuses beyond that is left out.
-        if let (Ok(name), Ok(value)) =
-            (::http::HeaderName::from_bytes(name), ::http::HeaderValue::from_bytes(value))
-        {
-            headers.append(name, value);
-        }
-    }
+    *headers = fields_of(head);
     if !head.has_date()
         && let Ok(value) = ::http::HeaderValue::from_bytes(date)
     {
@@ -96,4 +89,18 @@ pub(super) fn response_of(head: &mut ResponseHead, date: &[u8; 29]) -> ::http::R
         headers.insert(::http::header::CONTENT_LENGTH, length.into());
     }
     response
+}
+
+/// The fields of a head.
+pub(super) fn fields_of(head: &ResponseHead) -> ::http::HeaderMap {
+    let mut headers = ::http::HeaderMap::new();
+    for (name, value) in head.fields() {
+        // Both have been checked as they were put in; what http refuses beyond that is left out.
+        if let (Ok(name), Ok(value)) =
+            (::http::HeaderName::from_bytes(name), ::http::HeaderValue::from_bytes(value))
+        {
+            headers.append(name, value);
+        }
+    }
+    headers
 }

@@ -24,6 +24,9 @@ from fastapi import (
     Request,
     Response,
     UploadFile,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketException,
 )
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
@@ -308,6 +311,80 @@ async def fails_async() -> None:
 @app.get("/fails/sync")
 def fails_sync() -> None:
     raise RuntimeError("the sync endpoint fails")
+
+
+# --- WebSockets ---------------------------------------------------------------------------------
+
+rooms: dict[str, set[WebSocket]] = {}
+
+
+@app.websocket("/ws/room/{room}")
+async def room(socket: WebSocket, room: str, name: Annotated[str, Query(min_length=1)]) -> None:
+    """Who enters and leaves is told to all the others, and what each one says to all."""
+    await socket.accept()
+    members = rooms.setdefault(room, set())
+    members.add(socket)
+    try:
+        await tell(members, f"{name} entered")
+        async for text in socket.iter_text():
+            await tell(members, f"{name}: {text}")
+    finally:
+        members.discard(socket)
+        await tell(members, f"{name} left")
+
+
+async def tell(members: set[WebSocket], text: str) -> None:
+    for member in list(members):
+        await member.send_text(text)
+
+
+async def checked_token(
+    token: Annotated[str | None, Query()] = None, flavour: Annotated[str | None, Cookie()] = None
+) -> str:
+    if token != "right":
+        raise WebSocketException(4401, "wrong token")
+    return f"{token} {flavour}"
+
+
+@app.websocket("/ws/dependency/{room}")
+async def socket_with_dependencies(
+    socket: WebSocket,
+    room: int,
+    token: Annotated[str, Depends(checked_token)],
+    first: Annotated[str, Depends(resource)],
+) -> None:
+    await socket.accept(headers=[(b"x-room", str(room).encode())])
+    await socket.send_json({"room": room, "token": token, "resource": first})
+    try:
+        while True:
+            item = Item.model_validate(await socket.receive_json())
+            await socket.send_json(item.model_dump())
+    except WebSocketDisconnect as left:
+        record(f"dependency left {left.code} {left.reason}")
+
+
+@app.websocket("/ws/tasks/{token}")
+async def socket_with_a_task(socket: WebSocket, token: str) -> None:
+    """Works in the background while it goes on answering."""
+    await socket.accept()
+
+    async def work() -> None:
+        await gate(token)
+        await socket.send_text("worked")
+
+    working = asyncio.create_task(work())
+    try:
+        async for text in socket.iter_text():
+            await socket.send_text(text.upper())
+    finally:
+        working.cancel()
+        record(f"task over {token} {working.done()}")
+
+
+@app.websocket("/ws/fails")
+async def socket_fails(socket: WebSocket) -> None:
+    await socket.accept()
+    raise RuntimeError("the socket fails; the password is hunter2")
 
 
 # With a middleware("http") Starlette's is_disconnected() sees nothing, so it has an app of its own.

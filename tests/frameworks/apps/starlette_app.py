@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from events import FOLDER, collected_events, record
 from starlette.applications import Starlette
-from starlette.endpoints import HTTPEndpoint
+from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -22,9 +22,10 @@ from starlette.responses import (
     Response,
     StreamingResponse,
 )
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 
 class State(TypedDict):
@@ -200,7 +201,49 @@ async def custom_404(request: Request, fault: Exception) -> PlainTextResponse:
     return PlainTextResponse(f"nothing at {request.url.path}", 404)
 
 
+class Echo(WebSocketEndpoint):
+    encoding = "json"
+
+    async def on_connect(self, websocket: WebSocket) -> None:
+        await websocket.accept("chat" if "chat" in websocket["subprotocols"] else None)
+        await websocket.send_json(
+            {
+                "url": str(websocket.url),
+                "names": websocket.state.names,
+                "session": websocket.session,
+                "path": websocket.path_params,
+            }
+        )
+
+    async def on_receive(self, websocket: WebSocket, data: object) -> None:
+        await websocket.send_json({"heard": data})
+
+    async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
+        record(f"socket {websocket.path_params['token']} left with {close_code}")
+
+
+async def denied(websocket: WebSocket) -> None:
+    await websocket.send_denial_response(
+        JSONResponse({"reason": "no ticket"}, 402, {"X-Reason": "ticket"})
+    )
+
+
+async def pushing(websocket: WebSocket) -> None:
+    """Only sends, so that it learns of the end by its own send."""
+    await websocket.accept()
+    token = websocket.path_params["token"]
+    try:
+        while True:
+            await websocket.send_bytes(bytes(1024))
+            await asyncio.sleep(0)
+    finally:
+        record(f"pushing ended {token}")
+
+
 common = [
+    WebSocketRoute("/ws/echo/{token}", Echo),
+    WebSocketRoute("/ws/denied", denied),
+    WebSocketRoute("/ws/pushing/{token}", pushing),
     Route("/pid", pid),
     Route("/who/{rest:path}", who),
     Route("/who", who),

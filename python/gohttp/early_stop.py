@@ -1,0 +1,29 @@
+"""SIGTERM and SIGINT before the engine handles them: while the app is imported."""
+
+import os
+import signal
+
+_state = {"asked": 0}
+
+
+class EarlyStop(KeyboardInterrupt):
+    """A stop was asked for; an app that catches it is ended after its import."""
+
+
+def watch() -> None:
+    """Have both signals raise `EarlyStop` in this process, and be remembered."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+
+
+def check() -> None:
+    """Raise `EarlyStop` if a stop was asked for, whatever the app made of it."""
+    if _state["asked"]:
+        raise EarlyStop
+
+
+def _stop(number: int, frame: object) -> None:
+    if _state["asked"]:  # the app may swallow any number of exceptions
+        os._exit(128 + number)
+    _state["asked"] = number
+    raise EarlyStop

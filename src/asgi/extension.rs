@@ -1,0 +1,113 @@
+//! Files that the kernel sends (ASGI extensions "Path Send" and "Zero Copy Send"), and which
+//! extensions a connection has.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::bridge::settings::own_file;
+use crate::http::{FilePart, RequestHead, Version, list_has};
+
+/// The `extensions` of scopes, by what a connection can do.
+pub(super) struct Extensions {
+    http10: Py<PyDict>,
+    http11: Py<PyDict>,
+    http11_trailers: Py<PyDict>,
+    http2: Py<PyDict>,
+}
+
+impl Extensions {
+    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
+        let of = |names: &[&str]| -> PyResult<Py<PyDict>> {
+            let all = PyDict::new(py);
+            for name in names {
+                all.set_item(name, PyDict::new(py))?;
+            }
+            Ok(all.unbind())
+        };
+        let (path, file) = ("http.response.pathsend", "http.response.zerocopysend");
+        let (hint, trailers) = ("http.response.early_hint", "http.response.trailers");
+        Ok(Self {
+            http10: of(&[path, file])?,
+            http11: of(&[path, file, hint])?,
+            http11_trailers: of(&[path, file, hint, trailers])?,
+            // hyper sends neither files nor interim responses there.
+            http2: of(&[trailers])?,
+        })
+    }
+
+    /// Those of a request, the application's own.
+    pub(super) fn of<'py>(
+        &self,
+        py: Python<'py>,
+        head: &RequestHead,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let extensions = match head.version() {
+            Version::Http10 => &self.http10,
+            // Who does not say that it wants trailers may throw them away (RFC 9110 section 6.5.1).
+            Version::Http11 if head.get(b"te").is_some_and(|te| list_has(te, b"trailers")) => {
+                &self.http11_trailers
+            }
+            Version::Http11 => &self.http11,
+            Version::Http2 => &self.http2,
+        };
+        extensions.bind(py).copy()
+    }
+}
+
+fn needed<'py>(message: &Bound<'py, PyDict>, key: &str) -> PyResult<Bound<'py, PyAny>> {
+    message
+        .get_item(key)?
+        .ok_or_else(|| PyValueError::new_err(format!("the message needs {key:?}")))
+}
+
+/// The file of `http.response.pathsend`.
+pub(super) fn whole_file(message: &Bound<'_, PyDict>) -> PyResult<FilePart> {
+    let path: PathBuf = needed(message, "path")?.extract()?;
+    let file = File::open(&path).map_err(|error| {
+        PyErr::from(std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    })?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(PyValueError::new_err(format!("{} is no plain file", path.display())));
+    }
+    Ok(FilePart::new(file, 0, found.len()))
+}
+
+/// The part of an open file that `http.response.zerocopysend` names.
+pub(super) fn open_file(message: &Bound<'_, PyDict>) -> PyResult<FilePart> {
+    let py = message.py();
+    let os = py.import(intern!(py, "os"))?;
+    let given = needed(message, "file")?;
+    let descriptor = match given.extract::<i32>() {
+        Ok(number) => number,
+        Err(_) => given.call_method0(intern!(py, "fileno"))?.extract()?,
+    };
+    let own: i32 = os.call_method1(intern!(py, "dup"), (descriptor,))?.extract()?;
+    let file = own_file(own);
+    let number = |key: &str| -> PyResult<Option<u64>> {
+        match message.get_item(key)? {
+            Some(value) if !value.is_none() => value.extract().map(Some),
+            _ => Ok(None),
+        }
+    };
+    let seek = |to: u64, whence: i32| -> PyResult<u64> {
+        os.call_method1(intern!(py, "lseek"), (descriptor, to, whence))?.extract()
+    };
+    let (given, count) = (number("offset")?, number("count")?);
+    let offset = match given {
+        Some(offset) => offset,
+        None => seek(0, 1)?,
+    };
+    let rest = file.metadata()?.len().saturating_sub(offset);
+    let len = count.map_or(rest, |count| count.min(rest));
+    if given.is_none() {
+        // What is sent counts as read.
+        seek(offset + len, 0)?;
+    }
+    Ok(FilePart::new(file, offset, len))
+}
