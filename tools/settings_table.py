@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from gohttp.config import settings
+from gohttp.setting import Kind
 
 HEAD = """# Configuration
 
@@ -54,9 +55,8 @@ def table() -> str:
             ]
         default = f"`{setting.shown_default}`" if setting.shown_default else ""
         flag = f"`{setting.short}`, `{setting.flag}`" if setting.short else f"`{setting.flag}`"
-        choices = (
-            f" One of {', '.join(f'`{c}`' for c in setting.choices)}." if setting.choices else ""
-        )
+        names = (*setting.choices, *(["MODULE:FACTORY"] if setting.kind is Kind.LOOP else []))
+        choices = f" One of {', '.join(f'`{name}`' for name in names)}." if names else ""
         names = f"{flag} | `{setting.env}` | `{setting.name}`"
         lines.append(f"| {names} | {default} | {setting.help}{choices} |")
     return "\n".join(lines) + "\n"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gohttp._gohttp import Request, ResponseWriter
-    from gohttp._native_api import route, run, shutdown
+    from gohttp._native_api import route, shutdown
+    from gohttp._run import run
     from gohttp._timeout import RequestTimeout
 
     __version__: str
@@ -47,7 +48,7 @@ _HOMES = {
     "RequestTimeout": "gohttp._timeout",
     "ResponseWriter": "gohttp._gohttp",
     "route": "gohttp._native_api",
-    "run": "gohttp._native_api",
+    "run": "gohttp._run",
     "shutdown": "gohttp._native_api",
 }
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from gohttp import _gohttp
 from gohttp._selector import EngineSelector
+from gohttp.interface import kind
 from gohttp.lifespan import AsgiApp, Lifespan
 
 logger = logging.getLogger("gohttp.server")
@@ -22,11 +23,40 @@ def serve(app: object, settings: Any, descriptors: list[int], on_ready: Callable
 
     Raises `GohttpError` when the app refuses to start.
     """
-    host: _Host = _Beside() if settings.loop == "uvloop" else _OnOneThread()
+    host = _host(settings)
     asgi_app = cast(AsgiApp, app)
     with asyncio.Runner(loop_factory=host.new_loop) as runner:
         # One root task from start to end: anyio hangs its worker threads on it.
         return runner.run(_main(asgi_app, host, settings, descriptors, on_ready))
+
+
+def _host(settings: Any) -> "_Host":
+    if settings.loop in ("auto", "asyncio"):
+        return _OnOneThread()
+    if settings.loop == "uvloop":
+        import uvloop
+
+        return _Beside(uvloop.new_event_loop)
+    return _Beside(_theirs(settings.loop, settings.app_dir))
+
+
+def _theirs(loop: str, app_dir: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """The function that `--loop module:factory` names."""
+    from gohttp.importer import ImporterError, load_factory
+
+    make = load_factory(loop, "--loop", app_dir)
+
+    def new_loop() -> asyncio.AbstractEventLoop:
+        made = make()
+        if not isinstance(made, asyncio.AbstractEventLoop):
+            raise ImporterError(f"--loop {loop} gave {kind(made)}, which is not an event loop.")
+        logger.info(
+            "The event loop of --loop %s cannot host the engine, which runs on a second thread.",
+            loop,
+        )
+        return made
+
+    return new_loop
 
 
 class _OnOneThread:
@@ -49,17 +79,12 @@ class _OnOneThread:
 
 
 class _Beside:
-    """uvloop on this thread, the engine on another; an eventfd rings once for a whole batch."""
+    """Another loop on this thread, the engine on a second; an eventfd rings once for a batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        self.new_loop = new_loop
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.engine = _gohttp.AsgiEngine(os.dup(self._bell))
-
-    def new_loop(self) -> asyncio.AbstractEventLoop:
-        import uvloop
-
-        loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-        return loop
 
     def _rung(self) -> None:
         os.eventfd_read(self._bell)

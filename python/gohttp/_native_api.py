@@ -1,4 +1,4 @@
-"""The article's API: `route`, `run`, `shutdown`; handlers are `def handler(w, req)`."""
+"""The article's API: `route`, `shutdown` and, in `_run`, `run`; handlers are `handler(w, req)`."""
 
 import inspect
 import logging
@@ -15,10 +15,6 @@ Handler = (
 H = TypeVar("H", bound=Callable[..., Any])
 
 logger = logging.getLogger("gohttp.server")
-
-_COMMANDS_OWN = frozenset(
-    {"workers", "reload", "reload_dir", "factory", "app_dir", "env_file", "interface"}
-)
 
 _routes = _gohttp.Routes()
 _running: list[_gohttp.SyncServer] = []
@@ -46,37 +42,6 @@ def route(pattern: str, fn: H | None = None) -> H | Callable[[H], H]:
         return handler
 
     return register if fn is None else register(fn)
-
-
-def run(host: str = "127.0.0.1", port: int = 5000, **settings: Any) -> None:
-    """Serve the registered routes until SIGTERM, SIGINT or `shutdown()`; blocks.
-
-    `settings` are those of `gohttp serve`, by name: `threads=8`, `log_level="warning"`, …
-
-    Raises `GohttpError` when it cannot start: the address is taken, a setting is bad.
-    """
-    from gohttp import GohttpError, config, importer, logs, sockets, worker
-
-    for name in sorted(_COMMANDS_OWN & settings.keys()):
-        raise GohttpError(f"run() cannot take {name}=…; use the command: gohttp serve --help.")
-    if importer.importing():
-        raise GohttpError(
-            "The module calls run() while gohttp serve imports it; "
-            'put the call behind: if __name__ == "__main__".',
-            exit_code=3,
-        )
-    # The environment and files are the command's business, not this program's.
-    given = config.resolve(config.keywords({"host": host or "0.0.0.0", "port": port, **settings}))
-    logs.configure(given.log_level, access_log=given.access_log)
-    with sockets.listening(given) as listening:
-        addresses = sockets.addresses(listening)
-        worker.serve_in_process(
-            None,
-            "native",
-            given,
-            listening,
-            lambda: print(f" * Running on {addresses[0]}/", flush=True),  # noqa: T201
-        )
 
 
 def shutdown() -> None:

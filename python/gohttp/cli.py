@@ -1,23 +1,17 @@
 """The command `gohttp`: read the command line, choose how to run, report what goes wrong."""
 
 import functools
-import logging
-import os
 import signal
 from collections.abc import Sequence
 
 import click
 
 import gohttp
-from gohttp import GohttpError, activation, early_stop, logs, reload
-from gohttp.banner import Banner
-from gohttp.config import command_line, foreign_option, load, settings, unknown_variables
-from gohttp.processes import Say
-from gohttp.reload import Reloader
+from gohttp import GohttpError, early_stop, logs
+from gohttp.config import command_line, foreign_option, load, settings
+from gohttp.serving import serve
 from gohttp.setting import Kind, Setting
-from gohttp.sockets import listening
-from gohttp.supervisor import Supervisor
-from gohttp.worker import check_loop, load_and_serve
+from gohttp.worker import load_target
 
 _SERVE_HELP = """Serve TARGET: an app of Flask, Django, FastAPI, or any WSGI or ASGI app, or a
 module of gohttp routes.
@@ -33,9 +27,6 @@ Every option may also be given by its variable, shown in brackets with the defau
 (max_head_size = "64k") in gohttp.toml or under [tool.gohttp] in pyproject.toml.  The command
 line wins over the variable, the variable over the file.
 """
-
-
-logger = logging.getLogger("gohttp")
 
 
 class _GroupedCommand(click.Command):
@@ -66,9 +57,14 @@ def _option(setting: Setting) -> click.Option:
         type=str,
         default=None,
         multiple=setting.kind is Kind.PATHS,
-        metavar="|".join(setting.choices) or setting.kind.value,
+        metavar=_placeholder(setting),
         help=help_,
     )
+
+
+def _placeholder(setting: Setting) -> str:
+    others = () if setting.kind is Kind.CHOICE else (setting.kind.value,)
+    return "|".join((*setting.choices, *others))
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -99,25 +95,7 @@ def cli(context: click.Context) -> None:
 
 def _serve(target: str, **options: object) -> int:
     config = load(command_line(options))
-    logs.configure(config.log_level, access_log=config.access_log)
-    for sentence in unknown_variables(os.environ):
-        logger.warning("%s", sentence)
-    check_loop(config)
-    folders = reload.check(config) if config.reload else ()
-    handed = activation.take()
-    with listening(config, handed) as sockets:
-        banner = Banner(target, config, sockets, by_systemd=bool(handed))
-
-        def body(say: Say) -> int:
-            return load_and_serve(target, config, sockets, lambda app: say(app.interface))
-
-        if config.reload:
-            return Reloader(folders, body, banner.ready).run()
-        if config.workers > 1:
-            supervisor = Supervisor(config.workers, body, config.graceful_timeout, banner.ready)
-            return supervisor.run()
-        early_stop.watch()
-        return body(banner.ready)
+    return serve(target, lambda: load_target(target, config), config)
 
 
 cli.add_command(

@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 InterfaceChoice = Literal["auto", "wsgi", "asgi", "native"]
-LoopChoice = Literal["auto", "asyncio", "uvloop"]
 CompressionChoice = Literal["deflate", "off"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LifespanChoice = Literal["auto", "on", "off"]
@@ -144,7 +143,13 @@ class Config:
         "ASGI apps: log what keeps the event loop for so long, with its stack; 0 is never.",
         high=_YEAR,
     )
-    loop: LoopChoice = _is("auto", Kind.CHOICE, _RUN, "Event loop of an ASGI app; auto is asyncio.")
+    loop: str = _is(
+        "auto",
+        Kind.LOOP,
+        _RUN,
+        "Event loop of an ASGI app, or a function that makes one; auto is asyncio.",
+        choices=("auto", "asyncio", "uvloop"),
+    )
     graceful_timeout: float = _is(
         30.0, Kind.SECONDS, _RUN, "How long a stop waits for requests in flight.", high=_YEAR
     )

@@ -22,6 +22,11 @@ def check() -> None:
         raise EarlyStop
 
 
+def forget() -> None:
+    """What was asked for has been done: a server that starts later begins anew."""
+    _state["asked"] = 0
+
+
 def _stop(number: int, frame: object) -> None:
     if _state["asked"]:  # the app may swallow any number of exceptions
         os._exit(128 + number)

@@ -79,7 +79,14 @@ def load_app(
     else:
         module = _import_name(where, directory, target)
     app, name = _find(module, where, attribute, directory)
-    if call or factory:
+    return identify(app, name, factory=call or factory, interface=interface)
+
+
+def identify(
+    app: object, name: str, *, factory: bool = False, interface: InterfaceChoice = "auto"
+) -> App:
+    """What `app`, or what it makes as a `factory`, speaks; raises `ImporterError`."""
+    if factory:
         app, name = _call_factory(app, name), f"{name}()"
     if interface != "auto":
         wrong = contradiction(app, interface, has_routes=_has_routes())
@@ -90,9 +97,36 @@ def load_app(
         return App(app, detect_interface(app, has_routes=_has_routes()), name)
     except UnknownInterface as error:
         hint = ""
-        if not (call or factory) and callable(app) and required_parameters(app) == 0:
+        if not factory and callable(app) and required_parameters(app) == 0:
             hint = f"; if it makes the app, write {name}()"
         raise ImporterError(f"{name} {error}{hint}.") from None
+
+
+def load_factory(text: str, setting: str, app_dir: str) -> Callable[[], object]:
+    """The function that `module:factory`, the value of a setting, names.
+
+    What it gives and raises goes through `ImporterError` too, in one sentence.
+    """
+    where, _, attribute = text.partition(":")
+    directory = Path(app_dir).resolve()
+    _put_first(directory)
+    try:
+        module = _import_name(where, directory, text)
+        origin = advice.origin(module, directory)
+        factory = _dotted(module, where, attribute, origin)
+    except AppFailed as error:
+        raise AppFailed(f"{setting}: {error}", details=error.details) from None
+    except ImporterError as error:
+        raise ImporterError(f"{setting} {text}: {error}", details=error.details) from None
+    if not callable(factory):
+        raise ImporterError(f"{setting} {text}: that is {kind(factory)}, which cannot be called.")
+    needed = required_parameters(factory)
+    if needed:
+        raise ImporterError(
+            f"{setting} {text}: a factory is called without arguments, and this one needs {needed}."
+        )
+    made = factory
+    return lambda: _guarded(made, f"{setting} {text}", doing="called")
 
 
 def _split(target: str) -> tuple[str, str, bool]:

@@ -33,6 +33,7 @@ class Kind(Enum):
     SIZE = "BYTES"
     FLAG = ""
     CHOICE = "CHOICE"
+    LOOP = "MODULE:FACTORY"
     PATH = "PATH"
     PATHS = "DIR"
     SOCKET = "SOCKET"
@@ -91,6 +92,7 @@ class Setting:
             Kind.SIZE: f"a size in bytes {limits}, such as 65536 or 64k",
             Kind.FLAG: "true or false",
             Kind.CHOICE: "one of " + ", ".join(self.choices),
+            Kind.LOOP: "one of " + ", ".join(self.choices) + ", or module:factory",
             Kind.PATH: "a path",
             Kind.SOCKET: "a path",
             Kind.MODE: 'octal permissions in quotes, such as "660"',
@@ -186,6 +188,13 @@ def _choice(setting: Setting, raw: object) -> str:
     return raw.lower()
 
 
+def _loop(setting: Setting, raw: object) -> str:
+    """A loop that we know, or where to find a function that makes one."""
+    if isinstance(raw, str) and re.fullmatch(r"\w+(\.\w+)*:[^\W\d]\w*(\.\w+)*", raw):
+        return raw
+    return _choice(setting, raw)
+
+
 def _paths(setting: Setting, raw: object) -> tuple[str, ...]:
     if isinstance(raw, str):
         raw = [part for part in raw.split(os.pathsep) if part]
@@ -235,6 +244,7 @@ _READERS: dict[Kind, Callable[[Setting, object], object]] = {
     Kind.SIZE: _size,
     Kind.FLAG: _flag,
     Kind.CHOICE: _choice,
+    Kind.LOOP: _loop,
     Kind.PATH: _text,
     Kind.PATHS: _paths,
     Kind.NETWORKS: _networks,

@@ -18,21 +18,26 @@ logger = logging.getLogger("gohttp")
 _state = {"supervised": False}
 
 
+def load_target(target: str, config: Config) -> App:
+    """Import TARGET, as `config` says; raises `ImporterError`."""
+    return load_app(
+        target, app_dir=config.app_dir, factory=config.factory, interface=config.interface
+    )
+
+
 def load_and_serve(
-    target: str,
+    load: Callable[[], App],
     config: Config,
     sockets: list[socket.socket],
     on_ready: Callable[[App], None],
 ) -> int:
-    """Import TARGET and serve it until the server is told to stop; the exit code.
+    """Serve the app that `load` imports until the server is told to stop; the exit code.
 
     `on_ready` is called once, with the app, when requests are accepted.
     Raises `GohttpError` when the app cannot be imported or the server cannot start.
     """
     try:
-        app = load_app(
-            target, app_dir=config.app_dir, factory=config.factory, interface=config.interface
-        )
+        app = load()
     finally:  # also when the app has made another error of it
         early_stop.check()
     logs.after_app_import()

@@ -40,6 +40,15 @@ enum Stage {
     Over,
 }
 
+impl Stage {
+    /// It is over: whoever waits for the client's going looks again.
+    fn conclude(self) {
+        if let Self::Connecting(request, ..) | Self::Denying(request, _) = self {
+            request.conclude();
+        }
+    }
+}
+
 /// One WebSocket, from its handshake on.
 struct Talk {
     stage: Mutex<Stage>,
@@ -128,7 +137,11 @@ impl Talk {
             }
         };
         match accepted {
-            Ok(_) => Ok(Until::Now),
+            Ok(before) => {
+                // Who waits in `receive()` already waits for messages from now on.
+                before.conclude();
+                Ok(Until::Now)
+            }
             Err(AcceptError::Field(error)) => Err(PyValueError::new_err(error.to_string())),
             Err(AcceptError::Write(_)) => self.refuse_gone(py),
         }
@@ -178,7 +191,8 @@ impl Talk {
             _ => NORMAL,
         };
         let reason = match message.get_item(intern!(py, "reason"))? {
-            Some(reason) if !reason.is_none() => reason.extract::<String>()?,
+            // Some frameworks give something else, which nobody sees before the accept.
+            Some(reason) if !reason.is_none() => reason.str()?.to_str()?.to_owned(),
             _ => String::new(),
         };
         if !matches!(code, 1000..=1003 | 1005 | 1007..=1014 | 3000..=4999) {
@@ -198,9 +212,10 @@ impl Talk {
         }
         let before = std::mem::replace(&mut *lock(&self.stage), Stage::Over);
         match before {
-            Stage::Connecting(_, mut writer, _) => {
+            Stage::Connecting(request, mut writer, _) => {
                 // The specification: close before accept is a 403.
                 writer.fail(403);
+                request.conclude();
                 Ok(Until::Now)
             }
             Stage::Denying(request, writer) => {
@@ -408,5 +423,5 @@ impl Chat {
 }
 
 fn describe(head: &RequestHead) -> String {
-    format!("WebSocket {}", String::from_utf8_lossy(head.path()))
+    format!("WebSocket {}", String::from_utf8_lossy(head.path()).escape_default())
 }

@@ -33,7 +33,7 @@ impl Refusal {
             target: "gohttp.request",
             "{} for a WebSocket on {}: {}",
             self.status,
-            String::from_utf8_lossy(head.path()),
+            String::from_utf8_lossy(head.path()).escape_default(),
             self.why
         );
         let body = format!("{} {}\n{}\n", self.status, reason_phrase(self.status), self.why);
@@ -96,6 +96,10 @@ impl Handshake {
             }
             _ => return Ok(None),
         };
+        if head.chunked() || head.content_length().is_some_and(|length| length > 0) {
+            // Its body would be taken for frames.
+            return Err(Refusal { status: 400, why: "a WebSocket handshake has a body" });
+        }
         if value(head, b"sec-websocket-version")? != Some(b"13") {
             return Err(Refusal { status: 426, why: "the WebSocket version is not 13" });
         }

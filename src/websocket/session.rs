@@ -92,8 +92,13 @@ struct Running<'a> {
     /// Ready once, when the server stops.
     stopping: Option<Stopping>,
     keep_alive: Option<KeepAlive>,
-    /// When we stop to wait for the client's close frame.
+    /// When we stop to wait for the client's close frame, or for the handler.
     closing: Option<Pin<Box<Sleep>>>,
+    /// How long the client may take nothing, and when that is over.
+    write_timeout: Duration,
+    stuck: Option<Pin<Box<Sleep>>>,
+    /// Nothing is read now: there is no room for it.
+    paused: bool,
 }
 
 impl<'a> Running<'a> {
@@ -112,6 +117,9 @@ impl<'a> Running<'a> {
                 .ping_interval
                 .map(|every| KeepAlive::new(every, config.ping_timeout)),
             closing: None,
+            write_timeout: connection.write_timeout,
+            stuck: None,
+            paused: false,
         }
     }
 
@@ -122,12 +130,18 @@ impl<'a> Running<'a> {
             self.close(1001, "the server is stopping");
         }
         loop {
-            let look = self.socket.look(&mut self.write, cx);
+            let takes = self.write.len() - self.written < ROOM;
+            let look = self.socket.look(&mut self.write, takes, cx);
             if let Some(closed) = look.closing.filter(|_| self.stage == Stage::Open) {
-                self.wait_for_close(closed);
+                self.socket.end(closed);
+                self.stage = Stage::Closing;
             }
             if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
                 self.stage = Stage::Gone;
+            }
+            if !takes && self.write.len() - self.written < ROOM {
+                // There is room now for what was left with the handler.
+                continue;
             }
             if let Stage::Failing(violation) = self.stage
                 && self.socket.fail()
@@ -153,20 +167,35 @@ impl<'a> Running<'a> {
     }
 
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.stage == Stage::Closing && self.write.is_empty() && self.closing.is_none() {
+            self.closing = Some(Box::pin(sleep(CLOSE_WAIT)));
+        }
+        if let Some(stuck) = &mut self.stuck
+            && stuck.as_mut().poll(cx).is_ready()
+        {
+            log::info!(target: "gohttp.request", "WebSocket cut: its client took nothing for write_timeout");
+            self.socket.end(gone());
+            return Poll::Ready(false);
+        }
         if let Some(closing) = &mut self.closing
             && closing.as_mut().poll(cx).is_ready()
         {
             self.closing = None;
-            if let Stage::Failing(violation) = self.stage {
-                self.close_for(violation);
-                // Whoever takes nothing is not waited for any longer.
-                return self.poll_flush(cx).map(|flushed| flushed.is_ok());
+            let Stage::Failing(violation) = self.stage else { return Poll::Ready(false) };
+            self.close_for(violation);
+            if matches!(self.poll_flush(cx), Poll::Ready(Err(_))) {
+                return Poll::Ready(false);
             }
-            return Poll::Ready(false);
+            if self.write.is_empty() {
+                return Poll::Ready(true);
+            }
+            return self.poll_timers(cx);
         }
         if self.stage == Stage::Open
             && let Some(keep_alive) = &mut self.keep_alive
         {
+            // What is not read cannot be missed.
+            keep_alive.alive |= self.paused;
             match keep_alive.poll(cx) {
                 Poll::Pending => {}
                 Poll::Ready(true) => {
@@ -179,8 +208,8 @@ impl<'a> Running<'a> {
                 }
                 Poll::Ready(false) => {
                     log::info!(target: "gohttp.request", "WebSocket cut: its client did not answer a ping");
-                    self.socket.end(gone());
-                    frame::append_close(&mut self.write, 1011, "no answer to a ping");
+                    let why = "no answer to a ping";
+                    self.socket.close_from_here(&mut self.write, 1011, why, gone());
                     let _ = self.poll_flush(cx);
                     return Poll::Ready(false);
                 }
@@ -196,6 +225,7 @@ impl<'a> Running<'a> {
     /// is due.
     fn take_in(&mut self, mut room: bool, cx: &mut Context<'_>) -> bool {
         let mut any = false;
+        self.paused = true;
         while (room || self.stage == Stage::Closing) && self.write.len() - self.written < ROOM {
             match self.decoder.next(&mut self.read) {
                 Ok(Some(Incoming::Message(message))) => {
@@ -208,15 +238,16 @@ impl<'a> Running<'a> {
                 }
                 Ok(Some(Incoming::Pong)) => {}
                 Ok(Some(Incoming::Close(closed))) => {
-                    if self.stage == Stage::Open {
-                        frame::append_close(&mut self.write, closed.code, "");
-                        self.socket.end(closed);
-                    }
+                    let code = closed.code;
+                    self.socket.close_from_here(&mut self.write, code, "", closed);
                     self.stage = Stage::Over;
                     return true;
                 }
                 Ok(None) => match read_some(&mut *self.io, &mut self.read, cx) {
-                    Poll::Pending => return any,
+                    Poll::Pending => {
+                        self.paused = false;
+                        return any;
+                    }
                     Poll::Ready(Ok(n)) if n > 0 => {
                         if let Some(keep_alive) = &mut self.keep_alive {
                             keep_alive.heard = true;
@@ -245,35 +276,41 @@ impl<'a> Running<'a> {
     /// Closes on a client that has broken the protocol, and does not wait for its answer.
     fn close_for(&mut self, violation: Violation) {
         log::info!(target: "gohttp.request", "WebSocket closed with {}: {}", violation.code, violation.why);
-        self.stage = Stage::Open;
         self.close(violation.code, violation.why);
         self.stage = Stage::Over;
     }
 
-    /// Closes from the server's side.
+    /// Closes from the server's side, behind what the handler has sent.
     fn close(&mut self, code: u16, reason: &str) {
-        if self.stage != Stage::Open {
-            return;
+        let closed = Closed { code, reason: reason.into() };
+        self.socket.close_from_here(&mut self.write, code, reason, closed);
+        if matches!(self.stage, Stage::Open | Stage::Failing(_)) {
+            self.stage = Stage::Closing;
+            self.closing = None;
         }
-        // What the handler has sent until now goes out first.
-        self.socket.look(&mut self.write, &Context::from_waker(std::task::Waker::noop()));
-        frame::append_close(&mut self.write, code, reason);
-        self.wait_for_close(Closed { code, reason: reason.into() });
-    }
-
-    fn wait_for_close(&mut self, closed: Closed) {
-        self.socket.end(closed);
-        self.stage = Stage::Closing;
-        self.closing = Some(Box::pin(sleep(CLOSE_WAIT)));
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.write.len() {
-            let n = ready!(Pin::new(&mut self.io).poll_write(cx, &self.write[self.written..]))?;
+            let written = Pin::new(&mut self.io).poll_write(cx, &self.write[self.written..])?;
+            let Poll::Ready(n) = written else {
+                self.stuck.get_or_insert_with(|| Box::pin(sleep(self.write_timeout)));
+                return Poll::Pending;
+            };
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += n;
+            if self.stuck.take().is_some()
+                && let Some(keep_alive) = &mut self.keep_alive
+            {
+                // Somebody takes what waited.
+                keep_alive.alive = true;
+            }
+            if self.written > self.write.len() / 2 && self.written > ROOM {
+                self.write.drain(..self.written);
+                self.written = 0;
+            }
         }
         self.write.clear();
         self.written = 0;
@@ -316,24 +353,35 @@ struct KeepAlive {
     timer: Pin<Box<Sleep>>,
     /// A ping is out.
     asked: bool,
-    /// Something came since.
+    /// Something came since the last look.
     heard: bool,
+    /// The client is known to be there by other signs.
+    alive: bool,
 }
 
 impl KeepAlive {
     fn new(interval: Duration, timeout: Duration) -> Self {
-        Self { interval, timeout, timer: Box::pin(sleep(interval)), asked: false, heard: false }
+        Self {
+            interval,
+            timeout,
+            timer: Box::pin(sleep(interval)),
+            asked: false,
+            heard: false,
+            alive: false,
+        }
     }
 
     /// Ready with whether a ping is due; if not, the client is taken for gone.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            let (asked, heard) = (self.asked, std::mem::take(&mut self.heard));
-            if asked && !heard {
+            let heard = std::mem::take(&mut self.heard);
+            let alive = std::mem::take(&mut self.alive);
+            if self.asked && !heard && !alive {
                 return Poll::Ready(false);
             }
-            self.asked = !asked;
+            // Who speaks need not be asked.
+            self.asked = !self.asked && !heard;
             let wait = if self.asked { self.timeout } else { self.interval };
             self.timer = Box::pin(sleep(wait));
             if self.asked {

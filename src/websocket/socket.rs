@@ -79,6 +79,25 @@ struct State {
     connection: Option<Waker>,
 }
 
+impl State {
+    fn take_outgoing(&mut self, out: &mut Vec<u8>) {
+        if out.is_empty() {
+            // The emptied buffer serves the handler next.
+            std::mem::swap(out, &mut self.outgoing);
+        } else {
+            out.append(&mut self.outgoing);
+        }
+    }
+
+    fn check_open(&self) -> Result<(), WriteError> {
+        match (&self.closing, &self.closed) {
+            (Some(_), _) => Err(WriteError::Ended),
+            (None, Some(_)) => Err(WriteError::Gone),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
 /// The handler's end.
 #[derive(Debug)]
 pub struct WebSocket {
@@ -94,7 +113,7 @@ pub struct WebSocket {
 pub(super) struct Look {
     /// Whether messages may be given.
     pub(super) room: bool,
-    /// The close frame that the handler has put in, if it has.
+    /// The close frame that the handler has put in, if it has been moved.
     pub(super) closing: Option<Closed>,
 }
 
@@ -151,12 +170,7 @@ impl WebSocket {
     fn send(&self, code: OpCode, data: &[u8]) -> Result<(), WriteError> {
         let compressed = self.deflate.and_then(|deflate| deflate.compress(data));
         let mut state = lock(&self.state);
-        if state.closed.is_some() {
-            return Err(WriteError::Gone);
-        }
-        if state.closing.is_some() {
-            return Err(WriteError::Ended);
-        }
+        state.check_open()?;
         match &compressed {
             Some(smaller) => frame::append(&mut state.outgoing, code, true, smaller),
             None => frame::append(&mut state.outgoing, code, false, data),
@@ -181,12 +195,7 @@ impl WebSocket {
     /// As [`Self::send_text`].
     pub fn close(&self, code: u16, reason: &str) -> Result<(), WriteError> {
         let mut state = lock(&self.state);
-        if state.closed.is_some() {
-            return Err(WriteError::Gone);
-        }
-        if state.closing.is_some() {
-            return Err(WriteError::Ended);
-        }
+        state.check_open()?;
         let fits = (0..=123).rev().find(|&n| reason.is_char_boundary(n)).unwrap_or(0);
         let reason = reason.get(..fits).unwrap_or(reason);
         frame::append_close(&mut state.outgoing, code, reason);
@@ -212,23 +221,24 @@ impl WebSocket {
 
 /// The connection's side.
 impl WebSocket {
-    /// Moves what the handler has sent behind `out`. The connection is woken at the next change.
-    pub(super) fn look(&self, out: &mut Vec<u8>, cx: &Context<'_>) -> Look {
+    /// Moves what the handler has sent behind `out`, if that may take more. The connection is woken
+    /// at the next change.
+    pub(super) fn look(&self, out: &mut Vec<u8>, takes: bool, cx: &Context<'_>) -> Look {
         let (look, writers) = {
             let mut state = lock(&self.state);
             self.news.store(false, Relaxed);
             if !state.connection.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
                 state.connection = Some(cx.waker().clone());
             }
-            if out.is_empty() {
-                // The emptied buffer serves the handler next.
-                std::mem::swap(out, &mut state.outgoing);
-            } else if !state.outgoing.is_empty() {
-                out.append(&mut state.outgoing);
-            }
             let room = state.buffered < WINDOW;
             state.full = !room;
-            (Look { room, closing: state.closing.clone() }, std::mem::take(&mut state.writers))
+            if takes {
+                state.take_outgoing(out);
+                let look = Look { room, closing: state.closing.clone() };
+                (look, std::mem::take(&mut state.writers))
+            } else {
+                (Look { room, closing: None }, Vec::new())
+            }
         };
         writers.into_iter().for_each(Waker::wake);
         look
@@ -255,17 +265,34 @@ impl WebSocket {
     /// before; if not, the connection is woken when it has.
     pub(super) fn fail(&self) -> bool {
         let mut state = lock(&self.state);
-        let answered = state.incoming.is_empty() && !state.readers.is_empty();
+        let answered =
+            state.closing.is_some() || (state.incoming.is_empty() && !state.readers.is_empty());
         state.failing = !answered && state.closed.is_none();
         !state.failing
     }
 
     /// Nothing more will come, nor go out. Said once; what is said later does not count.
     pub(super) fn end(&self, closed: Closed) {
+        self.end_with(None, closed);
+    }
+
+    /// The same, with a last close frame behind all that the handler has sent, unless it has sent
+    /// one itself.
+    pub(super) fn close_from_here(&self, out: &mut Vec<u8>, code: u16, reason: &str, end: Closed) {
+        self.end_with(Some((out, code, reason)), end);
+    }
+
+    fn end_with(&self, frame: Option<(&mut Vec<u8>, u16, &str)>, closed: Closed) {
         let (readers, writers) = {
             let mut state = lock(&self.state);
             if state.closed.is_some() {
                 return;
+            }
+            if let Some((out, code, reason)) = frame {
+                state.take_outgoing(out);
+                if state.closing.is_none() {
+                    frame::append_close(out, code, reason);
+                }
             }
             state.closed = Some(closed);
             (std::mem::take(&mut state.readers), std::mem::take(&mut state.writers))

@@ -20,7 +20,6 @@ from litestar.exceptions import NotAuthorizedException, WebSocketDisconnect
 from litestar.params import Body
 from litestar.response import ServerSentEvent, Stream
 
-
 Socket = WebSocket[Any, Any, Any]
 
 

@@ -1,0 +1,53 @@
+"""One server from its settings to its end: sockets, banner, and one of the three ways to run."""
+
+import logging
+import os
+from collections.abc import Callable
+
+from gohttp import activation, early_stop, logs, reload
+from gohttp.banner import Banner
+from gohttp.config import Config, unknown_variables
+from gohttp.importer import App
+from gohttp.processes import Say
+from gohttp.reload import Reloader
+from gohttp.sockets import listening
+from gohttp.supervisor import Supervisor
+from gohttp.worker import check_loop, load_and_serve
+
+logger = logging.getLogger("gohttp")
+
+
+def serve(
+    target: str,
+    load_app: Callable[[], App],
+    config: Config,
+    *,
+    in_child: Callable[[], None] = lambda: None,
+    watch_signals: bool = True,
+) -> int:
+    """Serve the app that `load_app` gives, in as many processes as `config` says; the exit code.
+
+    `target` is its name for people, `in_child` is called first in each forked process that serves.
+    Raises `GohttpError`.
+    """
+    logs.configure(config.log_level, access_log=config.access_log)
+    for sentence in unknown_variables(os.environ):
+        logger.warning("%s", sentence)
+    check_loop(config)
+    folders = reload.check(config) if config.reload else ()
+    handed = activation.take()
+    with listening(config, handed) as sockets:
+        banner = Banner(target, config, sockets, by_systemd=bool(handed))
+
+        def body(say: Say) -> int:
+            in_child()
+            return load_and_serve(load_app, config, sockets, lambda app: say(app.interface))
+
+        if config.reload:
+            return Reloader(folders, body, banner.ready).run()
+        if config.workers > 1:
+            supervisor = Supervisor(config.workers, body, config.graceful_timeout, banner.ready)
+            return supervisor.run()
+        if watch_signals:
+            early_stop.watch()
+        return load_and_serve(load_app, config, sockets, lambda app: banner.ready(app.interface))
