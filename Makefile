@@ -60,6 +60,10 @@ bench: $(VENV)/.built ## Measure gohttp beside its peers; writes benches/results
 	@$(BIN)/python -m pip install --quiet -r benches/requirements.txt
 	@$(BIN)/python -m benches $(BENCH)
 
+.PHONY: autobahn
+autobahn: $(VENV)/.built ## Run the Autobahn test suite for WebSockets (CASES='1.* 12.*' for some)
+	@$(BIN)/python tools/autobahn.py $(CASES)
+
 .PHONY: docs
 docs: $(VENV)/.built ## Write docs/configuration.md from the settings
 	@$(BIN)/python tools/settings_table.py docs/configuration.md

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import load, machine, report, results
+from . import load, machine, report, results, websocket_load
 from .measure import Cores, choose_cores
 from .peers import Peers
 from .places import CACHE, RESULTS
@@ -76,6 +76,9 @@ def measure(options: argparse.Namespace, words: list[str], out: Path) -> int:
         report.say("none of these rows takes part in these scenarios")
         return 2
     generators = {v.load.command("")[0] for scenario, _ in plan for v in scenario.variants}
+    if str(websocket_load.PROGRAM) in generators and (problem := websocket_load.build()):
+        report.say(problem)
+        return 1
     lacking = load.missing(generators)
     for line in lacking:
         report.say(line)

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-HELLO, WORK, MIXED = "hello", "work", "mixed"  # workloads: which app of the row is served
+# Workloads: which app of the row is served.
+HELLO, WORK, MIXED, SOCKET = "hello", "work", "mixed", "socket"
 
 ENGINE, WSGI, ASGI = "Engine and native handlers", "WSGI", "ASGI"
 FLASK, STARLETTE, FASTAPI = "Flask", "Starlette", "FastAPI"
+WEBSOCKET = "WebSocket"
 
 BASELINE = "bare-hyper"
 
@@ -48,6 +50,7 @@ ASGI_APPS = {HELLO: "asgi_hello", WORK: "asgi_work"}
 FLASK_APP = {HELLO: "flask_hello"}
 STARLETTE_APP = {HELLO: "starlette_hello"}
 FASTAPI_APP = {HELLO: "fastapi_hello"}
+WEBSOCKET_APP = {SOCKET: "asgi_websocket"}
 
 GOHTTP = (
     "python -m gohttp serve {app}:app --host 127.0.0.1 --port {port} --threads 32"
@@ -233,6 +236,29 @@ ROWS: tuple[Row, ...] = (
         UVICORN_HTTPTOOLS,
         FASTAPI_APP,
         ("uvicorn", "uvloop", "httptools", "fastapi"),
+    ),
+    Row("gohttp-websocket", WEBSOCKET, GOHTTP, WEBSOCKET_APP, ("gohttp",), ours=True),
+    Row(
+        "granian-websocket",
+        WEBSOCKET,
+        GRANIAN_ASGI.replace("--no-ws", "--ws"),
+        WEBSOCKET_APP,
+        ("granian", "uvloop"),
+    ),
+    Row(
+        "uvicorn-websocket",
+        WEBSOCKET,
+        UVICORN_HTTPTOOLS,
+        WEBSOCKET_APP,
+        ("uvicorn", "uvloop", "httptools", "websockets"),
+    ),
+    Row(
+        "socketify-websocket",
+        WEBSOCKET,
+        "python -m socketify {app}:app --host 127.0.0.1 --port {port} --disable-listen-log",
+        WEBSOCKET_APP,
+        ("socketify",),
+        "needs libuv1",
     ),
 )
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .load import Ab, Load, Wrk
-from .rows import HELLO, MIXED, WORK, Row
+from .rows import HELLO, MIXED, SOCKET, WORK, Row
+from .websocket_load import Echoes
 
 HELLO_BODY = b"Hello, world.\n"
 BIG_BODY = b"x" * (100 * 1024)
@@ -118,6 +119,18 @@ def scenarios(seconds: int, quick: bool) -> dict[str, Scenario]:
             (Variant("100k", "64 connections", Wrk(64, seconds, "/big")),),
             (Check("/big", BIG_BODY),),
             has(WORK),
+            optional=True,
+        ),
+        Scenario(
+            "websocket",
+            "A message echoed over WebSockets",
+            SOCKET,
+            tuple(
+                Variant(name, f"{size} bytes, 32 connections", Echoes(32, size, seconds))
+                for name, size in (("64b", 64), ("4k", 4 * KILO))
+            ),
+            greeting,
+            has(SOCKET),
             optional=True,
         ),
     )

@@ -93,7 +93,10 @@ _UVICORN = {
     "reload_include reload_exclude reload_delay": "write {reload_dir}; .py files are watched only",
     "use_colors no_use_colors": "colours are used on a terminal, unless NO_COLOR is set",
     "header": _NO_HEADERS,
-    "server_header no_server_header date_header no_date_header": _NO_HEADERS,
+    "server_header no_server_header": "there is no Server header unless the app sets one",
+    "date_header no_date_header": "responses always carry Date",
+    "http2": "HTTP/2 with prior knowledge is served on the same port, always",
+    "reset_contextvars": "requests never see context variables of the lifespan",
 }
 
 _SHARED = {

@@ -1,9 +1,10 @@
 """An ASGI app that sends what a test has written down for it, files too."""
 
 import ast
+import io
 import os
 from collections.abc import MutableMapping
-from typing import Any, BinaryIO
+from typing import Any
 
 import asgi_cases
 from asgi_cases import Message, Receive, Scope, Send, answer, at, key_of, wait_for_gate
@@ -21,30 +22,35 @@ async def script(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, True)
         return
     key = key_of(scope)
-    opened: list[BinaryIO] = []
+    opened: list[io.FileIO] = []
     try:
         for step in _scripts[key]:
-            await take_step(step, key, opened, send)
+            await take_step(step, key, opened, receive, send)
     finally:
         for file in opened:
             file.close()
         asgi_cases._events[key].append("ended")
 
 
-async def take_step(step: Any, key: str, opened: list[BinaryIO], send: Send) -> None:
-    """A message; or `(what, argument)`: open seek tell close gate raise try."""
+async def take_step(
+    step: Any, key: str, opened: list[io.FileIO], receive: Receive, send: Send
+) -> None:
+    """A message; or `(what, argument)`: open seek tell close receive gate raise try."""
     recorded = asgi_cases._events[key]
     match step:
         case {}:
             await send_recorded(with_file(step, opened), recorded, send)
         case ("open", path):
-            opened.append(open(path, "rb", buffering=0))
+            opened.append(io.FileIO(path))
         case ("seek", position):
             opened[-1].seek(position)
         case ("tell", _):
             recorded.append(opened[-1].tell())
         case ("close", _):
             opened[-1].close()
+        case ("receive", kind):
+            while (await receive())["type"] != kind:
+                pass
         case ("gate", _):
             recorded.append("waiting")
             await wait_for_gate(key)
@@ -67,7 +73,7 @@ async def send_recorded(message: Message, recorded: list[Any], send: Send) -> No
         raise
 
 
-def with_file(message: Message, opened: list[BinaryIO]) -> Message:
+def with_file(message: Message, opened: list[io.FileIO]) -> Message:
     """The message, with the last opened file where it says "object" or "number"."""
     if message.get("file") == "object":
         return {**message, "file": opened[-1]}
