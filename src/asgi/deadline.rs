@@ -2,17 +2,19 @@
 //! here the task is cancelled, and the log says what it waited for.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
+use super::exchange::Exchange;
 use crate::wake::lock;
 
 struct Running {
     since: Instant,
     task: Py<PyAny>,
+    exchange: Arc<Exchange>,
     what: String,
 }
 
@@ -29,9 +31,10 @@ impl Deadlines {
     }
 
     /// A task that has not ended at once. Returns its number.
-    pub(super) fn enter(&self, task: Py<PyAny>, what: String) -> u64 {
+    pub(super) fn enter(&self, task: Py<PyAny>, exchange: Arc<Exchange>, what: String) -> u64 {
         let number = self.next.fetch_add(1, Relaxed);
-        lock(&self.running).insert(number, Running { since: Instant::now(), task, what });
+        let running = Running { since: Instant::now(), task, exchange, what };
+        lock(&self.running).insert(number, running);
         number
     }
 
@@ -55,7 +58,11 @@ impl Deadlines {
                 running.iter().filter(|(_, r)| late(r)).map(|(&number, _)| number).collect();
             numbers.iter().filter_map(|number| running.remove(number)).collect()
         };
-        for Running { task, what, .. } in late {
+        for Running { task, exchange, what, .. } in late {
+            if exchange.answered() {
+                // What goes on behind a response has no deadline.
+                continue;
+            }
             let stack = py
                 .import("gohttp._stacks")
                 .and_then(|stacks| stacks.call_method1("of_task", (&task,)))

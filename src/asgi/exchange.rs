@@ -17,7 +17,9 @@ use super::message::{self, Sent};
 use super::task::Outcome;
 use crate::bridge::app;
 use crate::bridge::refcount::{references, unwatched};
-use crate::http::{BodyEvent, FilePart, Request, ResponseHead, ResponseWriter, WriteError};
+use crate::http::{
+    BodyEvent, FilePart, Request, ResponseHead, ResponseWriter, Version, WriteError,
+};
 use crate::wake::lock;
 
 /// One request with its response.
@@ -33,6 +35,8 @@ pub(super) struct Exchange {
     listening: AtomicBool,
     /// Trailers will follow the body.
     trailers: AtomicBool,
+    /// The body is complete, and they are due.
+    body_over: AtomicBool,
     /// Those that have been given.
     trailer_fields: Mutex<ResponseHead>,
 }
@@ -52,6 +56,7 @@ impl Exchange {
             told_gone: AtomicBool::new(false),
             listening: AtomicBool::new(false),
             trailers: AtomicBool::new(false),
+            body_over: AtomicBool::new(false),
             trailer_fields: Mutex::new(ResponseHead::new(200)),
         })
     }
@@ -61,6 +66,8 @@ impl Exchange {
         self.told_gone.store(false, Relaxed);
         self.listening.store(false, Relaxed);
         self.trailers.store(false, Relaxed);
+        self.body_over.store(false, Relaxed);
+        *lock(&self.trailer_fields) = ResponseHead::new(200);
         *lock(&self.pair) = Some((request, writer));
     }
 
@@ -84,33 +91,64 @@ impl Exchange {
         message::disconnect(py).map(|m| m.into_any().unbind())
     }
 
+    /// Gives a message to the writer. Returns whether it ends the response.
+    fn pass_on(&self, writer: &mut ResponseWriter, sent: Sent) -> (Result<(), WriteError>, bool) {
+        let trailers = self.trailers.load(Relaxed);
+        let body_over = self.body_over.load(Relaxed);
+        let ends = |more: bool| {
+            // Where trailers are due the body's end is not that of the response.
+            if !more && trailers && writer.started() {
+                self.body_over.store(true, Relaxed);
+            }
+            !more && !trailers
+        };
+        match sent {
+            Sent::Start(..) | Sent::EarlyHint(_) if writer.started() => {
+                (Err(WriteError::Started), false)
+            }
+            Sent::Start(head, trailers) => {
+                self.trailers.store(trailers, Relaxed);
+                (writer.start(head), false)
+            }
+            Sent::EarlyHint(head) => (writer.interim(head), false),
+            Sent::Body { .. } | Sent::File { .. } if body_over => (Err(WriteError::Ended), false),
+            Sent::Body { data, more } => match ends(more) {
+                true => (writer.finish(data), true),
+                false => (writer.write(data), false),
+            },
+            Sent::File { part, more } => match ends(more) {
+                true => finish_with_file(writer, part),
+                false => (writer.write_file(part), false),
+            },
+            Sent::Trailers { head, more } if body_over => {
+                let mut kept = lock(&self.trailer_fields);
+                kept.append(&head);
+                if more {
+                    return (Ok(()), false);
+                }
+                let all = std::mem::replace(&mut *kept, ResponseHead::new(200));
+                (writer.finish_with_trailers(all), true)
+            }
+            Sent::Trailers { .. } => (Err(WriteError::Ended), false),
+        }
+    }
+
+    /// Whether all of the response has been given.
+    pub(super) fn answered(&self) -> bool {
+        self.with(|_, writer| writer.ended()).unwrap_or(true)
+    }
+
     /// Takes a message of the application. Returns what to wait for before the next.
     fn take(&self, py: Python<'_>, sent: Sent) -> PyResult<Until> {
-        let trailers = self.trailers.load(Relaxed);
+        if let Sent::File { .. } = &sent
+            && self.with(|request, _| request.head.version()) == Some(Version::Http2)
+        {
+            return Err(PyRuntimeError::new_err(
+                "this connection sends no files by itself: see scope['extensions']",
+            ));
+        }
         let taken = self.with(|request, writer| {
-            let (result, ended) = match sent {
-                Sent::Start(..) if writer.started() => (Err(WriteError::Started), false),
-                Sent::Start(head, trailers) => {
-                    self.trailers.store(trailers, Relaxed);
-                    (writer.start(head), false)
-                }
-                Sent::Body { data, more } if more || trailers => (writer.write(data), false),
-                Sent::Body { data, .. } => (writer.finish(data), true),
-                Sent::File { part, more } if more || trailers => (writer.write_file(part), false),
-                Sent::File { part, .. } => finish_with_file(writer, part),
-                Sent::EarlyHint(head) => (writer.interim(head), false),
-                Sent::Trailers { head, more } if trailers => {
-                    let mut kept = lock(&self.trailer_fields);
-                    kept.append(&head);
-                    if more {
-                        (Ok(()), false)
-                    } else {
-                        let all = std::mem::replace(&mut *kept, ResponseHead::new(200));
-                        (writer.finish_with_trailers(all), true)
-                    }
-                }
-                Sent::Trailers { .. } => (Err(WriteError::Ended), false),
-            };
+            let (result, ended) = self.pass_on(writer, sent);
             if ended && result != Err(WriteError::NotStarted) {
                 // Whoever still waits in receive() is told that there is nothing more to come.
                 request.conclude();
@@ -141,9 +179,9 @@ impl Exchange {
             Err(WriteError::NotStarted) => Err(PyRuntimeError::new_err(
                 "'http.response.body' was sent before 'http.response.start'",
             )),
-            Err(WriteError::Ended) => {
-                Err(PyRuntimeError::new_err("a message was sent after the end of the response"))
-            }
+            Err(WriteError::Ended) => Err(PyRuntimeError::new_err(
+                "a message was sent after the end of the response, or of its body",
+            )),
         }
     }
 

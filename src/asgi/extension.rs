@@ -2,61 +2,39 @@
 //! extensions a connection has.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use crate::bridge::settings::own_file;
 use crate::http::{FilePart, RequestHead, Version, list_has};
 
-/// The `extensions` of scopes, by what a connection can do.
-pub(super) struct Extensions {
-    http10: Py<PyDict>,
-    http11: Py<PyDict>,
-    http11_trailers: Py<PyDict>,
-    http2: Py<PyDict>,
-}
+const PATH: &str = "http.response.pathsend";
+const FILE: &str = "http.response.zerocopysend";
+const HINT: &str = "http.response.early_hint";
+const TRAILERS: &str = "http.response.trailers";
 
-impl Extensions {
-    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
-        let of = |names: &[&str]| -> PyResult<Py<PyDict>> {
-            let all = PyDict::new(py);
-            for name in names {
-                all.set_item(name, PyDict::new(py))?;
-            }
-            Ok(all.unbind())
-        };
-        let (path, file) = ("http.response.pathsend", "http.response.zerocopysend");
-        let (hint, trailers) = ("http.response.early_hint", "http.response.trailers");
-        Ok(Self {
-            http10: of(&[path, file])?,
-            http11: of(&[path, file, hint])?,
-            http11_trailers: of(&[path, file, hint, trailers])?,
-            // hyper sends neither files nor interim responses there.
-            http2: of(&[trailers])?,
-        })
+/// The `extensions` of a request's scope, the application's own: what works on its connection.
+pub(super) fn extensions<'py>(py: Python<'py>, head: &RequestHead) -> PyResult<Bound<'py, PyDict>> {
+    let names: &[&str] = match head.version() {
+        Version::Http10 => &[PATH, FILE],
+        // Who does not say that it wants trailers may throw them away (RFC 9110 section 6.5.1).
+        Version::Http11 if head.get(b"te").is_some_and(|te| list_has(te, b"trailers")) => {
+            &[PATH, FILE, HINT, TRAILERS]
+        }
+        Version::Http11 => &[PATH, FILE, HINT],
+        // hyper sends neither files nor interim responses there.
+        Version::Http2 => &[TRAILERS],
+    };
+    let all = PyDict::new(py);
+    for &name in names {
+        all.set_item(PyString::intern(py, name), PyDict::new(py))?;
     }
-
-    /// Those of a request, the application's own.
-    pub(super) fn of<'py>(
-        &self,
-        py: Python<'py>,
-        head: &RequestHead,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let extensions = match head.version() {
-            Version::Http10 => &self.http10,
-            // Who does not say that it wants trailers may throw them away (RFC 9110 section 6.5.1).
-            Version::Http11 if head.get(b"te").is_some_and(|te| list_has(te, b"trailers")) => {
-                &self.http11_trailers
-            }
-            Version::Http11 => &self.http11,
-            Version::Http2 => &self.http2,
-        };
-        extensions.bind(py).copy()
-    }
+    Ok(all)
 }
 
 fn needed<'py>(message: &Bound<'py, PyDict>, key: &str) -> PyResult<Bound<'py, PyAny>> {
@@ -68,7 +46,9 @@ fn needed<'py>(message: &Bound<'py, PyDict>, key: &str) -> PyResult<Bound<'py, P
 /// The file of `http.response.pathsend`.
 pub(super) fn whole_file(message: &Bound<'_, PyDict>) -> PyResult<FilePart> {
     let path: PathBuf = needed(message, "path")?.extract()?;
-    let file = File::open(&path).map_err(|error| {
+    // A pipe would wait for somebody to write to it.
+    let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+    let file = opened.map_err(|error| {
         PyErr::from(std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     })?;
     let found = file.metadata()?;

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use rustc_hash::FxHashMap;
 
-use super::extension::Extensions;
+use super::extension::extensions;
 use crate::bridge::last_request::{Describe, describe};
 use crate::http::{ConnInfo, Peer, Request, RequestHead, forwarded};
 
@@ -18,7 +18,6 @@ const NAMES: usize = 256;
 pub(super) struct ScopeMaker {
     template: Py<PyDict>,
     root_path: String,
-    extensions: Extensions,
     state: Option<Py<PyDict>>,
 }
 
@@ -41,8 +40,7 @@ impl ScopeMaker {
         template.set_item("asgi", asgi)?;
         template.set_item("scheme", "http")?;
         template.set_item("root_path", &root_path)?;
-        let extensions = Extensions::new(py)?;
-        Ok(Self { template: template.unbind(), root_path, extensions, state })
+        Ok(Self { template: template.unbind(), root_path, state })
     }
 
     /// The scope of an HTTP request.
@@ -59,7 +57,7 @@ impl ScopeMaker {
             let own = headers.get_slice(0, headers.len());
             scope.set_item(intern!(py, "headers"), own)?;
         }
-        scope.set_item(intern!(py, "extensions"), self.extensions.of(py, &request.head)?)?;
+        scope.set_item(intern!(py, "extensions"), extensions(py, &request.head)?)?;
         if let Some(state) = &self.state {
             // Shallow: what a request puts in stays its own, what the lifespan put in is shared.
             scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;

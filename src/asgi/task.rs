@@ -73,6 +73,10 @@ impl LoopContext {
         request: Request,
         mut writer: ResponseWriter,
     ) -> PyResult<()> {
+        if writer.is_gone() {
+            // Nobody is left to be answered.
+            return Ok(());
+        }
         if let Some(max) = self.max_tasks
             && self.tasks.bind(py).len() >= max
         {
@@ -102,9 +106,14 @@ impl LoopContext {
             }
             Ok(task) => {
                 self.tasks.bind(py).add(&task)?;
-                let deadline = self.deadlines.as_ref().zip(what).map(|(deadlines, what)| {
-                    (deadlines.clone(), deadlines.enter(task.clone().unbind(), what))
-                });
+                let deadline = match (&self.deadlines, what, &subject) {
+                    (Some(deadlines), Some(what), Subject::Http(handles)) => {
+                        let exchange = handles.exchange.clone();
+                        let number = deadlines.enter(task.clone().unbind(), exchange, what);
+                        Some((deadlines.clone(), number))
+                    }
+                    _ => None,
+                };
                 let ending = Ending { context: self.clone(), subject, deadline };
                 let concluder = Concluder(Mutex::new(Some(ending)));
                 task.call_method1(intern!(py, "add_done_callback"), (concluder,))?;

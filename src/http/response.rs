@@ -69,7 +69,7 @@ impl ResponseHead {
     }
 
     /// Adds all fields of another head.
-    pub(crate) fn append(&mut self, other: &Self) {
+    pub fn append(&mut self, other: &Self) {
         self.lines.extend_from_slice(&other.lines);
     }
 

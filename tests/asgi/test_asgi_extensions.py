@@ -270,7 +270,7 @@ def test_path_of_a_pipe_is_an_error_and_does_not_keep_the_loop(
     os.mkfifo(pipe)
     path, key = write_script(server, START, path_send(pipe))
     try:
-        with server.connect(timeout=2) as connection:
+        with server.connect(timeout=1) as connection:
             connection.send_request("GET", path)
             assert connection.read_response().status == 500
     finally:
