@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .load import Ab, Load, Wrk
-from .rows import HELLO, MIXED, SOCKET, WORK, Row
+from .rows import ASGI, HELLO, MIXED, SOCKET, WORK, Row
 from .websocket_load import Echoes
 
 HELLO_BODY = b"Hello, world.\n"
@@ -119,6 +119,15 @@ def scenarios(seconds: int, quick: bool) -> dict[str, Scenario]:
             (Variant("100k", "64 connections", Wrk(64, seconds, "/big")),),
             (Check("/big", BIG_BODY),),
             has(WORK),
+            optional=True,
+        ),
+        Scenario(
+            "timers",
+            "An ASGI handler that sleeps 10 ms on the loop",
+            WORK,
+            (Variant("c512", "512 connections", Wrk(512, seconds, "/sleep")),),
+            (Check("/sleep", HELLO_BODY),),
+            lambda row: row.group == ASGI,
             optional=True,
         ),
         Scenario(

@@ -1,5 +1,6 @@
-"""ASGI routes that do something: /echo and /big."""
+"""ASGI routes that do something: /sleep, /echo and /big."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -9,6 +10,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 HELLO = b"Hello, world.\n"
 BIG = b"x" * (100 * 1024)
+SLEEP_SECONDS = 0.01
 
 
 async def read(receive: Receive) -> bytes:
@@ -27,6 +29,8 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
     kind, body = b"text/plain", HELLO
     if scope["path"] == "/echo":
         kind, body = b"application/octet-stream", await read(receive)
+    elif scope["path"] == "/sleep":
+        await asyncio.sleep(SLEEP_SECONDS)
     elif scope["path"] == "/big":
         kind, body = b"application/octet-stream", BIG
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
