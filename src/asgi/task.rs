@@ -73,8 +73,8 @@ impl LoopContext {
         request: Request,
         mut writer: ResponseWriter,
     ) -> PyResult<()> {
-        if writer.is_gone() {
-            // Nobody is left to be answered.
+        if writer.is_expired() {
+            // Its client has its answer: 504.
             return Ok(());
         }
         if let Some(max) = self.max_tasks

@@ -164,6 +164,11 @@ impl ResponseWriter {
         self.link.gone()
     }
 
+    /// Whether the client has been told that its request took too long.
+    pub fn is_expired(&self) -> bool {
+        self.link.expired()
+    }
+
     /// Whether the whole declared length has been given: nothing more will be sent.
     pub fn is_satisfied(&self) -> bool {
         self.stage == Stage::Satisfied

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::body::BodyError;
 use super::dispatch::ConnInfo;
 use super::file_part::Part;
 use super::response::ResponseHead;
@@ -124,6 +125,8 @@ pub struct Link {
     /// The handler has changed something since the connection looked, and has woken it. Set with
     /// the state locked.
     news: AtomicBool,
+    /// The server has answered in the handler's place: its time was up.
+    expired: AtomicBool,
     conn: Arc<ConnInfo>,
     connection: LinkWaker,
 }
@@ -147,6 +150,7 @@ impl OwnLink {
                     State::new(has_body);
                 *link.gone.get_mut() = false;
                 *link.news.get_mut() = false;
+                *link.expired.get_mut() = false;
             }
             None => {
                 self.0.close();
@@ -190,6 +194,7 @@ impl Link {
             state: Mutex::new(State::new(has_body)),
             gone: AtomicBool::new(false),
             news: AtomicBool::new(false),
+            expired: AtomicBool::new(false),
             conn,
             connection,
         })
@@ -274,6 +279,13 @@ impl Link {
         self.wake_connection();
     }
 
+    /// The request's time is up: the handler is told that the client has gone.
+    pub(crate) fn expire(&self) {
+        self.expired.store(true, Relaxed);
+        self.end_upload(Some(BodyError::Deadline));
+        self.close();
+    }
+
     /// The client has gone: whoever waits on this request is told.
     pub fn close(&self) {
         let (readers, writers, uploader) = {
@@ -306,6 +318,10 @@ impl Link {
         }
         register_waiter(&mut state.readers, cx);
         Poll::Pending
+    }
+
+    pub(super) fn expired(&self) -> bool {
+        self.expired.load(Relaxed)
     }
 
     pub(super) fn gone(&self) -> bool {

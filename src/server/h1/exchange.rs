@@ -282,8 +282,7 @@ impl<I: Transport> Connection<I> {
             "a request from {} was {outcome}: its handler did not end within request_timeout",
             if self.info.peer_host.is_empty() { "a Unix socket" } else { &self.info.peer_host },
         );
-        self.link.end_upload(Some(BodyError::Deadline));
-        self.link.close();
+        self.link.expire();
         if exchange.framing.is_some() {
             return After::Abort;
         }

@@ -213,7 +213,12 @@ async fn respond(
     };
     let (mut head, out) = match taken {
         Answer::Response(head, out) => (head, out),
-        Answer::Refusal(status) => return Ok(refusal(status, guard, &cx.registry.date())),
+        Answer::Refusal(status) => {
+            if status == 504 {
+                link.expire();
+            }
+            return Ok(refusal(status, guard, &cx.registry.date()));
+        }
         Answer::Upgrade(head, upgrade) => {
             return Ok(switch(head, upgrade, upgraded, guard, cx));
         }
