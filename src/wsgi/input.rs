@@ -88,6 +88,9 @@ impl Input {
     fn take<'py>(&self, py: Python<'py>, n: usize) -> PyResult<Bound<'py, PyBytes>> {
         // Python is asked for memory with nothing locked.
         let taken = self.0.state().received.take(n);
+        if let [whole] = &taken[..] {
+            return Ok(PyBytes::new(py, whole));
+        }
         let len = taken.iter().map(Bytes::len).sum();
         PyBytes::new_with(py, len, |mut out| {
             for piece in &taken {
