@@ -141,7 +141,7 @@ def test_clients_that_leave_in_mid_body(server: Server, name: str) -> None:
 
     # Threads are started as they are needed, and each keeps some memory: it grows until all are
     # there. A leak grows every time.
-    grown = [growth(server, work, 100, 400)]
-    while grown[-1] >= 3 * MIB and len(grown) < 5:
+    grown = [growth(server, work, 3_000, 400)]
+    while grown[-1] >= 3 * MIB and len(grown) < 10:
         grown.append(growth(server, work, 0, 400))
     assert grown[-1] < 3 * MIB, grown
