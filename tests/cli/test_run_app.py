@@ -105,7 +105,7 @@ def test_goes_on_in_the_program_once_it_has_stopped(tmp_path: Path) -> None:
         """,
     )
     (tmp_path / "app.py").write_text(
-        "import atexit\natexit.register(print, 'the app', flush=True)\nfrom main import app\n"
+        "import atexit, sys\natexit.register(sys.stdout.write, 'the app\\n')\nfrom main import app\n"
     )
     with running(path) as server:
         pid = server.pid
