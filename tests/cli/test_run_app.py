@@ -105,7 +105,9 @@ def test_goes_on_in_the_program_once_it_has_stopped(tmp_path: Path) -> None:
         """,
     )
     (tmp_path / "app.py").write_text(
-        "import atexit, sys\natexit.register(sys.stdout.write, 'the app\\n')\nfrom main import app\n"
+        "import atexit, sys\n"
+        "atexit.register(sys.stdout.write, 'the app\\n')\n"
+        "from main import app\n"
     )
     with running(path) as server:
         pid = server.pid
