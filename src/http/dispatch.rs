@@ -4,6 +4,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -66,6 +67,9 @@ impl ConnInfo {
         Self { peer, local, scheme, peer_host, peer_port, proxies: None, kept: Kept::default() }
     }
 }
+
+/// How often [`Dispatch::tick`] is called, and time-outs are looked at.
+pub(crate) const TICK: Duration = Duration::from_millis(250);
 
 /// What a request would find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,7 @@ mod upgrade;
 mod writer;
 
 pub use body::{BodyError, BodyEvent, BodySink};
+pub(crate) use dispatch::TICK;
 pub use dispatch::{ConnInfo, Dispatch, Kept, Peer, Room};
 pub use fields::{FieldError, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};

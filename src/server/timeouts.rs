@@ -12,11 +12,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::http::Dispatch;
+use crate::http::{Dispatch, TICK};
 use crate::wake::lock;
-
-/// How often the sweep looks.
-pub(crate) const TICK: Duration = Duration::from_millis(250);
 
 const NONE: u32 = 0;
 const EXPIRED: u32 = u32::MAX;

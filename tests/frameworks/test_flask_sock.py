@@ -15,7 +15,7 @@ MEGABYTE = 1024 * 1024
 
 # It hands out its own socket: with what it has read from it lost, without a choice, and closed
 # while the close frame is under way.
-beyond_gunicorn = pytest.mark.skipif(REFERENCE, reason="gunicorn cannot")
+beyond_gunicorn = pytest.mark.skipif(REFERENCE, reason="asked of us, not of the reference")
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Baton, Holder, Job, Schedule};
-use crate::http::ResponseHead;
+use crate::http::{ResponseHead, TICK};
 
-/// The tick of [`crate::http::Dispatch::tick`].
-const TICK: Duration = Duration::from_millis(250);
 /// Ticks after which a streamed response counts as waiting for its client: it may go on for hours.
 const STREAM_PATIENCE: u32 = 1;
 /// Seconds after which a refused client may come again.
