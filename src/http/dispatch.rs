@@ -99,9 +99,18 @@ pub trait Dispatch: Send + Sync + 'static {
         Room::Free
     }
 
-    /// Up to how many bytes of a body of known length are read before `dispatch` is called, so
-    /// that a handler that blocks does not have to wait for the client. 0: none.
-    fn prebuffer(&self) -> usize {
-        0
+    /// Which bodies are read before `dispatch` is called.
+    fn prebuffer(&self) -> Prebuffer {
+        Prebuffer::default()
     }
+}
+
+/// Up to how many bytes of a body of known length are read before the handler is called, so that
+/// one that blocks does not have to wait for the client. 0: none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Prebuffer {
+    /// If the client keeps up with us: what is read before has to be copied to the handler.
+    pub quick: usize,
+    /// If we have to wait for the client.
+    pub slow: usize,
 }

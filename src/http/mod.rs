@@ -17,7 +17,7 @@ mod writer;
 
 pub use body::{BodyError, BodyEvent, BodySink};
 pub(crate) use dispatch::TICK;
-pub use dispatch::{ConnInfo, Dispatch, Kept, Peer, Room};
+pub use dispatch::{ConnInfo, Dispatch, Kept, Peer, Prebuffer, Room};
 pub use fields::{FieldError, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};
 pub use file_part::{FilePart, Part};
@@ -26,7 +26,7 @@ pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;
 pub use link::{Link, LinkWaker, Outgoing, Progress};
 pub use response::{ResponseHead, bodiless, reason_phrase};
-pub(crate) use upgrade::read_some;
 pub use upgrade::{Duplex, Ending, Handover, Stopping, Upgrade};
+pub(crate) use upgrade::{READ_ROOM, read_some};
 pub(crate) use writer::exchange;
 pub use writer::{Request, ResponseWriter, WriteError};

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 /// How long a client that does not follow its handler's end is waited for.
 const LINGER: Duration = Duration::from_secs(5);
 /// Room for a read, one for all connections of a thread: an idle one holds none.
-const READ_ROOM: usize = 32 * 1024;
+pub(crate) const READ_ROOM: usize = 32 * 1024;
 
 /// Room for what is passed on from a handler.
 const RELAY_ROOM: usize = 8 * 1024;

@@ -137,11 +137,10 @@ def test_clients_that_leave_in_mid_body(server: Server, name: str) -> None:
             with server.connect() as connection:
                 headers = [("Transfer-Encoding", "chunked")]
                 connection.send_request("POST", path, headers, b"4\r\nbody\r\n")
+                # One at a time: else they come faster than they are given up, and how many wait
+                # is what is measured.
+                connection.finish_sending()
+                connection.read_until_close()
         assert server.get("/ok").body == b"ok"
 
-    # Threads are started as they are needed, and each keeps some memory: it grows until all are
-    # there. A leak grows every time.
-    grown = [growth(server, work, 3_000, 400)]
-    while grown[-1] >= 3 * MIB and len(grown) < 10:
-        grown.append(growth(server, work, 0, 400))
-    assert grown[-1] < 3 * MIB, grown
+    assert growth(server, work, 100, 400) < 3 * MIB

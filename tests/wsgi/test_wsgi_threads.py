@@ -1,5 +1,6 @@
 """Blocking apps: nobody waits behind a slow handler, and --threads is kept."""
 
+import hashlib
 import itertools
 import statistics
 import time
@@ -226,6 +227,37 @@ def test_slow_uploads_do_not_stop_others(server: Server) -> None:
             upload.send(body[1000:])
         for upload in uploads:
             assert upload.read_response().body == b'[100000, 1, ""]'
+
+
+@pytest.mark.parametrize("begin", [1_000, 100_000, 400_000])
+def test_upload_that_begins_quickly_and_stalls_does_not_stop_others(
+    server: Server, begin: int
+) -> None:
+    """What has come decides whether the handler is called before all is there."""
+    body = bytes(range(256)) * 4 * 900
+    with ExitStack() as stack:
+        uploads = [stack.enter_context(server.connect()) for _ in range(3 * THREADS)]
+        for upload in uploads:
+            headers = [("Content-Length", str(len(body)))]
+            upload.send_request("POST", "/input-digest", headers, body[:begin])
+        for _ in range(20):
+            assert server.get("/ok").body == b"ok"
+        for upload in uploads:
+            upload.send(body[begin:])
+        for upload in uploads:
+            assert upload.read_response().body == hashlib.sha256(body).hexdigest().encode()
+
+
+@pytest.mark.parametrize("begin", [1_000, 100_000, 400_000])
+def test_the_only_thread_does_not_wait_for_a_form(single: Server, begin: int) -> None:
+    body = bytes(range(256)) * 4 * 900
+    with single.connect() as upload:
+        headers = [("Content-Length", str(len(body)))]
+        upload.send_request("POST", "/input-digest", headers, body[:begin])
+        for _ in range(20):
+            assert single.get("/ok").body == b"ok"
+        upload.send(body[begin:])
+        assert upload.read_response().body == hashlib.sha256(body).hexdigest().encode()
 
 
 def test_handlers_that_wait_for_their_upload_do_not_stop_others(server: Server) -> None:

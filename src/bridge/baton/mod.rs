@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use crate::http::{Dispatch, Request, ResponseWriter, Room};
+use crate::http::{Dispatch, Prebuffer, Request, ResponseWriter, Room};
 use crate::server::{Driver, Server};
 use crate::wake::lock;
 use costs::Costs;
@@ -40,6 +40,9 @@ pub(crate) use limits::Limits;
 /// Bodies of known length up to this are read before the handler is called: a thread does not
 /// wait for a slow client's form.
 const PREBUFFER: usize = 1024 * 1024;
+/// The same for clients that are quick: larger bodies are received to where the handler wants
+/// them, which spares a copy.
+const PREBUFFER_QUICK: usize = 128 * 1024;
 
 /// Threads beyond `--threads` for those that wait for the network.
 const EXTRA_THREADS: usize = 512;
@@ -396,7 +399,9 @@ impl Dispatch for BatonDispatch {
         }
     }
 
-    fn prebuffer(&self) -> usize {
-        PREBUFFER
+    fn prebuffer(&self) -> Prebuffer {
+        // The only thread waits for nobody.
+        let quick = if self.0.max_threads == 1 { PREBUFFER } else { PREBUFFER_QUICK };
+        Prebuffer { quick, slow: PREBUFFER }
     }
 }

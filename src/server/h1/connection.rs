@@ -14,7 +14,7 @@ use super::encode::{Answering, encode_head};
 use super::parse::{self, Parsed, Reject};
 use super::write_buf::WriteBuf;
 use crate::http::{
-    ConnInfo, Handover, LinkWaker, OwnLink, ResponseHead, Upgrade, Version, read_some,
+    ConnInfo, Handover, LinkWaker, OwnLink, READ_ROOM, ResponseHead, Upgrade, Version, read_some,
     reason_phrase,
 };
 use crate::server::context::Context;
@@ -80,6 +80,8 @@ pub(crate) struct Connection<I> {
     pub(crate) upgraded: Option<Box<dyn Upgrade>>,
     /// The client has sent its last byte.
     pub(crate) read_closed: bool,
+    /// The last read left something in the kernel, most likely.
+    pub(crate) read_full: bool,
     /// The client has said that it sends no further request.
     pub(crate) client_ends: bool,
 }
@@ -105,6 +107,7 @@ pub(crate) async fn serve<I: Transport>(
         date: Date::default(),
         upgraded: None,
         read_closed: false,
+        read_full: false,
         client_ends: false,
     };
     let mut first = true;
@@ -223,6 +226,7 @@ impl<I: Transport> Connection<I> {
         }
         let read = read_some(&mut self.io, &mut self.read, cx);
         self.note_end(&read);
+        self.read_full = matches!(read, Poll::Ready(Ok(READ_ROOM)));
         read
     }
 
@@ -240,6 +244,7 @@ impl<I: Transport> Connection<I> {
         }
         let read = pin!(self.io.read_buf(&mut self.read)).poll(cx);
         self.note_end(&read);
+        self.read_full = self.read.len() == self.read.capacity();
         read
     }
 

@@ -101,10 +101,10 @@ impl<I: Transport> Connection<I> {
 
     /// Reads a small body before the handler is called, so that it need not wait for it.
     async fn prebuffer(&mut self, exchange: &mut Exchange) -> Result<(), After> {
-        let limit = self.cx.dispatch.prebuffer() as u64;
+        let limits = self.cx.dispatch.prebuffer();
         if exchange.upload.ended()
             || exchange.expects
-            || exchange.upload.missing().is_none_or(|n| n > limit)
+            || exchange.upload.missing().is_none_or(|n| n > limits.slow as u64)
         {
             return Ok(());
         }
@@ -112,7 +112,8 @@ impl<I: Transport> Connection<I> {
         loop {
             // A body of known length cannot be malformed, and its size has been checked.
             let _ = exchange.upload.take(&mut self.read, Some(&self.link));
-            if exchange.upload.ended() {
+            let missing = exchange.upload.missing().unwrap_or_default();
+            if missing == 0 || (self.read_full && missing > limits.quick as u64) {
                 self.watch.0.disarm();
                 return Ok(());
             }

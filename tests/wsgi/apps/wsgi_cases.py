@@ -1,5 +1,6 @@
 """One WSGI app with a path for each case that the tests need."""
 
+import hashlib
 import io
 import itertools
 import json
@@ -615,6 +616,13 @@ def input_count(environ: Environ, start_response: StartResponse) -> list[bytes]:
         total, chunks = total + len(data), chunks + 1
     after = (stream.read() + stream.read(5) + stream.readline()).decode()
     return as_json(start_response, [total, chunks, after])
+
+
+@at("/input-digest")
+def input_digest(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+    start_response("200 OK", TEXT)
+    return [hashlib.sha256(body).hexdigest().encode()]
 
 
 @at("/input-error")
