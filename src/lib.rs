@@ -20,6 +20,8 @@ mod module;
 #[cfg(feature = "python")]
 mod native;
 #[cfg(feature = "python")]
+mod site;
+#[cfg(feature = "python")]
 mod wsgi;
 
 pub use wake::WakeQueue;

@@ -18,7 +18,9 @@ mod _gohttp {
     #[pymodule_export]
     use crate::bridge::serve::SyncServer;
     #[pymodule_export]
-    use crate::native::{Headers, NativeRequest, NativeWriter, Routes, serve_native};
+    use crate::native::{Headers, NativeRequest, NativeWriter};
+    #[pymodule_export]
+    use crate::site::{Routes, serve_site, start_site};
     #[pymodule_export]
     use crate::wsgi::{FileWrapper, serve_wsgi};
 

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from gohttp._native_api import route, shutdown
     from gohttp._run import run
     from gohttp._timeout import RequestTimeout
+    from gohttp.mux import Mux
 
     __version__: str
 
 __all__ = [
     "GohttpError",
+    "Mux",
     "Request",
     "RequestTimeout",
     "ResponseWriter",
@@ -44,6 +46,7 @@ class GohttpError(Exception):
 
 
 _HOMES = {
+    "Mux": "gohttp.mux",
     "Request": "gohttp._gohttp",
     "RequestTimeout": "gohttp._timeout",
     "ResponseWriter": "gohttp._gohttp",

@@ -4,30 +4,35 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from gohttp import _gohttp
+from gohttp import GohttpError, _gohttp
+from gohttp._gohttp import Request, ResponseWriter
+from gohttp._native_api import _running, handle
 from gohttp._selector import EngineSelector
 from gohttp.interface import kind
 from gohttp.lifespan import AsgiApp, Lifespan
+from gohttp.mux import Mux
 
 logger = logging.getLogger("gohttp.server")
 
 
 Ends = tuple[bool, bool]  # whether all requests ended in time, and whether they ended at all
+_States = list[dict[str, Any] | None]
 
 
 def serve(app: object, settings: Any, descriptors: list[int], on_ready: Callable[[], None]) -> Ends:
-    """Serve an ASGI app until SIGTERM or SIGINT; returns how its requests ended.
+    """Serve an ASGI app, or a `Mux` with ASGI apps in it, until SIGTERM or SIGINT.
 
-    Raises `GohttpError` when the app refuses to start.
+    Returns how its requests ended. Raises `GohttpError` when an app refuses to start.
     """
     host = _host(settings)
-    asgi_app = cast(AsgiApp, app)
+    served = _Site(app) if isinstance(app, Mux) else _OneApp(cast(AsgiApp, app))
     with asyncio.Runner(loop_factory=host.new_loop) as runner:
         # One root task from start to end: anyio hangs its worker threads on it.
-        return runner.run(_main(asgi_app, host, settings, descriptors, on_ready))
+        return runner.run(_main(served, host, settings, descriptors, on_ready))
 
 
 def _host(settings: Any) -> "_Host":
@@ -108,24 +113,81 @@ class _Beside:
 _Host = _OnOneThread | _Beside
 
 
+class _OneApp:
+    """An app that has the server for itself."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self.apps = [app]
+
+    def start(
+        self, engine: _gohttp.AsgiEngine, settings: Any, descriptors: list[int], states: _States
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        engine.start(self.apps[0], loop, settings, descriptors, states[0])
+
+
+class _Site:
+    """The apps of a `Mux`, and beside them what runs on threads."""
+
+    def __init__(self, mux: Mux) -> None:
+        self._routes = mux._routes
+        mounted = [app for _, app in self._routes.asgi_apps()]
+        # An app that is mounted twice lives once.
+        self.apps = list({id(app): app for app in mounted}.values())
+        self._places = [next(i for i, app in enumerate(self.apps) if app is m) for m in mounted]
+
+    def start(
+        self, engine: _gohttp.AsgiEngine, settings: Any, descriptors: list[int], states: _States
+    ) -> None:
+        loop = asyncio.get_running_loop()
+
+        def run_coroutine(coroutine: Any, w: ResponseWriter, req: Request) -> None:
+            asyncio.run_coroutine_threadsafe(handle(coroutine, w, req), loop)
+
+        of_mounts = [states[place] for place in self._places]
+        _gohttp.start_site(engine, self._routes, run_coroutine, settings, descriptors, of_mounts)
+
+
 async def _main(
-    app: AsgiApp,
+    served: _OneApp | _Site,
     host: _Host,
     settings: Any,
     descriptors: list[int],
     on_ready: Callable[[], None],
 ) -> Ends:
-    lifespan = Lifespan(app, settings.lifespan)
-    state = await lifespan.startup()
-    loop = asyncio.get_running_loop()
-    host.engine.start(app, loop, settings, descriptors, state)
-    on_ready()
-    await host.run()
+    lifespans = [Lifespan(app, settings.lifespan) for app in served.apps]
+    started: list[Lifespan] = []
+    states: _States = []
+    try:
+        for lifespan in lifespans:
+            states.append(await lifespan.startup())
+            started.append(lifespan)
+    except GohttpError:
+        await _end(started, settings.graceful_timeout)
+        raise
+    served.start(host.engine, settings, descriptors, states)
+    _running.append(host.engine)
+    try:
+        on_ready()
+        await host.run()
+    finally:
+        _running.clear()
     host.engine.process()  # what came with the last turn
-    ends = await _wait_for_tasks(host, settings.graceful_timeout)
-    await lifespan.shutdown(host.engine.remaining(settings.graceful_timeout))
+    in_time, clean = await _wait_for_tasks(host, settings.graceful_timeout)
+    # A thread of ours: the loop may be needed by what is waited for.
+    threads_ended = await asyncio.get_running_loop().run_in_executor(
+        None, host.engine.finish_threads
+    )
+    await _end(started, host.engine.remaining(settings.graceful_timeout))
     _gohttp.flush_logging()
-    return ends
+    return in_time and threads_ended, clean and threads_ended
+
+
+async def _end(lifespans: list[Lifespan], timeout: float) -> None:
+    """Tell apps, the last to start first, that the last request has ended."""
+    deadline = time.monotonic() + timeout
+    for lifespan in reversed(lifespans):
+        await lifespan.shutdown(max(deadline - time.monotonic(), 1.0))
 
 
 async def _wait_for_tasks(host: _Host, graceful_timeout: float) -> Ends:

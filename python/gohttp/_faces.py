@@ -55,6 +55,12 @@ def serve(
     _gohttp.install_logging(logs.engine_level(config.log_level, access_log=config.access_log))
     settings = Settings(config)
     descriptors = [sock.detach() for sock in sockets]
+    if interface == "native":
+        from gohttp import mux
+
+        app = mux.chosen(app)
+        if app._routes.asgi_apps():
+            interface = "asgi"
     if interface == "asgi":
         from gohttp import _asgi
 

@@ -6,7 +6,7 @@ from _typeshed import Incomplete, SupportsGetItem
 from collections.abc import Iterator
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Request", "ResponseWriter", "Routes", "SyncServer", "flush_logging", "install_logging", "serve_native", "serve_wsgi"]
+__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Request", "ResponseWriter", "Routes", "SyncServer", "flush_logging", "install_logging", "serve_site", "serve_wsgi", "start_site"]
 
 __version__: Final[str]
 
@@ -29,6 +29,11 @@ class AsgiEngine:
         Drives I/O for at most `timeout` seconds, `None` for as long as nothing happens, and starts
         the requests that came. Returns 1 if the watched descriptor may have events, plus 2, once,
         if the server has stopped.
+        """
+    def finish_threads(self, /) -> bool:
+        """
+        Waits, once the server has stopped, for the handlers on threads, as long as a stop may take.
+        Blocks; returns whether all have ended.
         """
     def finished(self, /) -> bool:
         """
@@ -155,6 +160,21 @@ class Request:
         """
         The path, percent-decoded.
         """
+    def path_value(self, /, name: str) -> str:
+        """
+        The decoded value of a wildcard of the pattern: `path_value('id')` for `{id}`. Raises
+        `KeyError` for a name that the pattern does not have.
+        """
+    @property
+    def path_values(self, /) -> dict:
+        """
+        The decoded values of the pattern's wildcards, by name.
+        """
+    @property
+    def pattern(self, /) -> str:
+        """
+        The pattern that led here: `'GET /items/{id}'`.
+        """
     @property
     def proto(self, /) -> str:
         """
@@ -220,14 +240,32 @@ class ResponseWriter:
 @final
 class Routes:
     """
-    Patterns and their handlers, as gohttplib's ServeMux: `'/'` takes whatever nothing more
-    specific takes, a pattern that ends in `/` everything below it.
+    Patterns and what they lead to, as Go's ServeMux.
     """
     def __bool__(self, /) -> bool: ...
     def __new__(cls, /) -> Routes: ...
+    def asgi_apps(self, /) -> list[tuple[str, Any]]:
+        """
+        The ASGI applications in it and in what is mounted in it, with their prefixes. From now on
+        none can be added.
+        """
     def handle(self, /, pattern: str, handler: Any, is_async: bool) -> None:
         """
-        Registers a handler. Raises `ValueError` for a pattern that is malformed or taken.
+        Registers a handler. Raises `ValueError` for a pattern that is malformed, or in conflict
+        with another.
+        """
+    def mount_asgi(self, /, prefix: str, app: Any) -> None:
+        """
+        Mounts an ASGI application.
+        """
+    def mount_routes(self, /, prefix: str, other: Routes) -> None:
+        """
+        Mounts another table, once.
+        """
+    def mount_wsgi(self, /, prefix: str, app: Any) -> None:
+        """
+        Mounts a WSGI application. Raises `ValueError` for a bad prefix, `RuntimeError` while a
+        server runs; so do the others.
         """
 
 @final
@@ -251,10 +289,10 @@ def install_logging(level: SupportsIndex) -> None:
     above. Further calls set the level only.
     """
 
-def serve_native(routes: Routes, run_coroutine: Any, settings: Incomplete, descriptors: SupportsGetItem[int, SupportsIndex], on_ready: Any) -> bool:
+def serve_site(routes: Routes, run_coroutine: Any, settings: Incomplete, descriptors: SupportsGetItem[int, SupportsIndex], on_ready: Any) -> bool:
     """
-    Serves native handlers; see [`serve_sync`]. `run_coroutine(coroutine, w, req)` is given the
-    coroutines of `async def` handlers.
+    Serves routes without ASGI applications; see [`serve_sync`]. `run_coroutine(coroutine, w, req)`
+    is given the coroutines of `async def` handlers.
     """
 
 def serve_wsgi(app: Any, settings: Incomplete, descriptors: SupportsGetItem[int, SupportsIndex], on_ready: Any) -> bool:
@@ -263,4 +301,11 @@ def serve_wsgi(app: Any, settings: Incomplete, descriptors: SupportsGetItem[int,
 
     `descriptors` are listening sockets that the caller has detached; `on_ready` is called with a
     [`SyncServer`] as soon as connections are accepted.
+    """
+
+def start_site(engine: AsgiEngine, routes: Routes, run_coroutine: Any, settings: Incomplete, descriptors: SupportsGetItem[int, SupportsIndex], states: SupportsGetItem[int, dict | None]) -> None:
+    """
+    Begins to accept connections for routes of which some lead to ASGI applications, which run on
+    the running event loop; the others run on threads beside it. `states`: what the lifespans left, in the
+    order of [`Routes::asgi_apps`].
     """

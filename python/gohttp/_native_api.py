@@ -1,47 +1,19 @@
 """The article's API: `route`, `shutdown` and, in `_run`, `run`; handlers are `handler(w, req)`."""
 
-import inspect
 import logging
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, overload
+from typing import Any
 
 from gohttp import _gohttp
 from gohttp._gohttp import Request, ResponseWriter
-
-Handler = (
-    Callable[[ResponseWriter, Request], None] | Callable[[ResponseWriter, Request], Awaitable[None]]
-)
-H = TypeVar("H", bound=Callable[..., Any])
+from gohttp.mux import Mux, default
 
 logger = logging.getLogger("gohttp.server")
 
-_routes = _gohttp.Routes()
-_running: list[_gohttp.SyncServer] = []
+_running: list[_gohttp.SyncServer | _gohttp.AsgiEngine] = []
 
-
-@overload
-def route(pattern: str, fn: None = None) -> Callable[[H], H]: ...
-@overload
-def route(pattern: str, fn: H) -> H: ...
-def route(pattern: str, fn: H | None = None) -> H | Callable[[H], H]:
-    """Register a handler for a pattern; a decorator when `fn` is left out.
-
-    A pattern is `[HOST]/PATH`. One that ends in `/` takes everything below it, so `'/'` takes
-    whatever nothing more specific takes; the longest pattern wins. The handler is called as
-    `fn(w, req)` with a `ResponseWriter` and a `Request`; it may be `async def`.
-
-    Raises `ValueError` for a pattern that is malformed or taken, `TypeError` when `fn` cannot be
-    called.
-    """
-
-    def register(handler: H) -> H:
-        if not callable(handler):
-            raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
-        _routes.handle(pattern, handler, _is_async(handler))
-        return handler
-
-    return register if fn is None else register(fn)
+route = default.route
 
 
 def shutdown() -> None:
@@ -55,13 +27,11 @@ def shutdown() -> None:
 
 def has_routes() -> bool:
     """Whether any route has been registered."""
-    return bool(_routes)
+    return bool(default)
 
 
-def serve(
-    _app: object, settings: Any, descriptors: list[int], on_ready: Callable[[], None]
-) -> bool:
-    """Serve the registered routes; see `gohttp._faces.serve`."""
+def serve(mux: Mux, settings: Any, descriptors: list[int], on_ready: Callable[[], None]) -> bool:
+    """Serve routes that lead to no ASGI app; see `gohttp._faces.serve`."""
 
     def ready(server: _gohttp.SyncServer) -> None:
         _running.append(server)
@@ -69,16 +39,10 @@ def serve(
 
     coroutines = _CoroutineThread()
     try:
-        return _gohttp.serve_native(_routes, coroutines.run, settings, descriptors, ready)
+        return _gohttp.serve_site(mux._routes, coroutines.run, settings, descriptors, ready)
     finally:
         _running.clear()
         coroutines.stop()
-
-
-def _is_async(handler: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004
-    )
 
 
 class _CoroutineThread:
@@ -98,7 +62,7 @@ class _CoroutineThread:
                 threading.Thread(
                     target=self._loop.run_forever, name="gohttp-async", daemon=True
                 ).start()
-        asyncio.run_coroutine_threadsafe(_handle(coroutine, w, req), self._loop)
+        asyncio.run_coroutine_threadsafe(handle(coroutine, w, req), self._loop)
 
     def stop(self) -> None:
         """Stop the loop; its handlers have ended with their connections."""
@@ -106,7 +70,8 @@ class _CoroutineThread:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
 
-async def _handle(coroutine: Awaitable[None], w: ResponseWriter, req: Request) -> None:
+async def handle(coroutine: Awaitable[None], w: ResponseWriter, req: Request) -> None:
+    """Run an `async def` handler, then end its response."""
     error: BaseException | None = None
     try:
         await coroutine

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, overload
 
 from gohttp import GohttpError
+from gohttp.interface import is_mux
 
 _COMMANDS_OWN = frozenset(
     {"workers", "reload", "reload_dir", "factory", "app_dir", "env_file", "interface"}
@@ -33,7 +34,7 @@ def run(app: Any = _ABSENT, /, port: Any = _ABSENT, **settings: Any) -> None:
 
     `run(host, port)` serves the routes that `route` has registered, on 127.0.0.1:5000.
 
-    `run(app)` serves an app, a WSGI or ASGI callable or its name `"module:attr"`, exactly as
+    `run(app)` serves an app, a `Mux`, WSGI or ASGI callable or its name `"module:attr"`, exactly as
     `gohttp serve` would: on 127.0.0.1:8000, with variables `GOHTTP_…` and `gohttp.toml` read.
 
     `settings` are those of `gohttp serve`, by name: `threads=8`, `log_level="warning"`, …
@@ -45,7 +46,9 @@ def run(app: Any = _ABSENT, /, port: Any = _ABSENT, **settings: Any) -> None:
     if port is not _ABSENT:
         settings["port"] = port
     if app is not _ABSENT and (
-        callable(app) or (isinstance(app, str) and _TARGET.fullmatch(app) is not None)
+        callable(app)
+        or is_mux(app)
+        or (isinstance(app, str) and _TARGET.fullmatch(app) is not None)
     ):
         _run_app(app, settings)
         return

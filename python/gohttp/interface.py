@@ -18,7 +18,7 @@ class UnknownInterface(Exception):
 def detect_interface(app: object, *, has_routes: bool = False) -> Interface:
     """`wsgi`, `asgi` or `native` for an app object.
 
-    A module is native when routes were registered (`has_routes`).  A callable is judged by the
+    A `Mux` is native, and a module where routes were registered (`has_routes`).  A callable is judged by the
     parameters it takes: three, or a coroutine function: ASGI; two: WSGI.
     Raises `UnknownInterface`.
     """
@@ -26,6 +26,10 @@ def detect_interface(app: object, *, has_routes: bool = False) -> Interface:
         if has_routes:
             return "native"
         raise UnknownInterface("is a module without routes; name the app in it")
+    if is_mux(app):
+        if app:
+            return "native"
+        raise UnknownInterface("is a Mux without routes; register or mount something")
     if not callable(app):
         raise UnknownInterface(f"is {kind(app)}, not an app; name a callable object")
     signature = _signature(app)
@@ -47,7 +51,7 @@ def contradiction(app: object, interface: Interface, *, has_routes: bool) -> str
     """
     setting = f"--interface {interface}"
     if interface == "native":
-        return None if has_routes else f"registers no routes, as {setting} demands; leave that out"
+        return None if has_routes or (is_mux(app) and app) else f"registers no routes, as {setting} demands; leave that out"
     if not callable(app):
         return f"is {kind(app)}, not an app, whatever {setting} says; name a callable object"
     # The wrapper's own parameters, not those of what it wraps: adapters wrap the other interface.
@@ -62,6 +66,12 @@ def contradiction(app: object, interface: Interface, *, has_routes: bool) -> str
         takes = f"{low} argument{'' if low == 1 else 's'}"
         return f"takes {takes}{like}, but {setting} calls it with {wanted}; leave that out"
     return None
+
+
+def is_mux(app: object) -> bool:
+    """Whether `app` is a `gohttp.Mux`, told without loading the engine."""
+    mux = sys.modules.get("gohttp.mux")
+    return mux is not None and isinstance(app, mux.Mux)
 
 
 def kind(value: object) -> str:

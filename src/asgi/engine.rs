@@ -14,16 +14,19 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySet};
 use tokio::io::unix::AsyncFd;
 
+use super::app::AsgiApp;
 use super::awaitable::Awaitable;
 use super::deadline::Deadlines;
 use super::inbox::{Bell, Inbox, InboxDispatch, Waiting};
-use super::scope::ScopeMaker;
 use super::watch::{self, Driven, Watch};
+use crate::bridge::baton::Baton;
 use crate::bridge::heap;
 use crate::bridge::interrupt::Ident;
 use crate::bridge::log_sink::app_error;
+use crate::bridge::mount::Mount;
 use crate::bridge::settings::{self, Settings};
 use crate::config::WebSocketConfig;
+use crate::http::Dispatch;
 use crate::server::{Driver, Server, Signals};
 use crate::wake::lock;
 
@@ -32,8 +35,8 @@ pub(super) struct LoopContext {
     pub(super) inbox: Arc<Inbox>,
     pub(super) event_loop: Py<PyAny>,
     pub(super) done: Py<Awaitable>,
-    pub(super) app: Py<PyAny>,
-    pub(super) scopes: ScopeMaker,
+    /// The application, if there is but one.
+    pub(super) app: Option<Arc<AsgiApp>>,
     pub(super) websocket: WebSocketConfig,
     /// `asyncio.Task` and its keywords, where tasks can start eagerly.
     pub(super) eager: Option<(Py<PyAny>, Py<PyDict>)>,
@@ -56,7 +59,7 @@ struct Inner {
 
 /// What runs whether Python does or not.
 struct Core {
-    driver: Driver,
+    driver: Arc<Driver>,
     server: OnceLock<Arc<Server>>,
     watch: Watch,
 }
@@ -79,6 +82,8 @@ pub(crate) struct AsgiEngine {
     /// The loop drives the engine itself.
     hosted: bool,
     context: OnceLock<Arc<LoopContext>>,
+    /// Runs what is no coroutine, where there is such.
+    baton: OnceLock<Arc<Baton>>,
     inner: std::sync::Mutex<Option<Inner>>,
     /// The loop knows that the server has stopped.
     told: AtomicBool,
@@ -92,7 +97,7 @@ impl AsgiEngine {
     #[pyo3(signature = (bell=None))]
     #[expect(unsafe_code, reason = "a descriptor comes as a number from Python")]
     fn new(bell: Option<RawFd>) -> PyResult<Self> {
-        let driver = Driver::new()?;
+        let driver = Arc::new(Driver::new()?);
         let bell = match bell {
             None => Bell::Nudge(driver.wake_queue().clone()),
             // SAFETY: `gohttp._asgi` makes this descriptor for us with `os.dup` and forgets it.
@@ -105,6 +110,7 @@ impl AsgiEngine {
             core: Arc::new(core),
             hosted,
             context: OnceLock::new(),
+            baton: OnceLock::new(),
             inner: std::sync::Mutex::new(None),
             told: AtomicBool::new(false),
         })
@@ -121,46 +127,9 @@ impl AsgiEngine {
         descriptors: Vec<i32>,
         state: Option<Py<PyDict>>,
     ) -> PyResult<()> {
-        let listeners = settings::listeners(descriptors)?;
-        let eager = if py.version_info() >= (3, 12) {
-            let keywords = PyDict::new(py);
-            keywords.set_item("loop", &event_loop)?;
-            keywords.set_item("eager_start", true)?;
-            Some((py.import("asyncio")?.getattr("Task")?.unbind(), keywords.unbind()))
-        } else {
-            None
-        };
-        let context = LoopContext {
-            inbox: self.inbox.clone(),
-            event_loop,
-            done: Py::new(py, Awaitable::done())?,
-            app,
-            scopes: ScopeMaker::new(py, settings.root_path.clone(), state)?,
-            websocket: settings.websocket(),
-            eager,
-            tasks: PySet::empty(py)?.unbind(),
-            deadlines: settings.asgi_timeout().map(|timeout| Arc::new(Deadlines::new(timeout))),
-            max_tasks: settings.max_tasks(),
-            refusing: AtomicBool::new(false),
-        };
-        let signals = Signals::install(&self.core.driver, settings.insist())?;
-        let dispatch = Arc::new(InboxDispatch::new(
-            self.inbox.clone(),
-            context.deadlines.clone(),
-            context.max_tasks.is_some(),
-        ));
-        heap::keep_freed();
-        let server =
-            Arc::new(Server::start(&self.core.driver, listeners, settings.engine(), dispatch)?);
-        signals.stop(&self.core.driver, server.clone());
-        if self.core.server.set(server).is_err() || self.context.set(Arc::new(context)).is_err() {
-            return Err(PyRuntimeError::new_err("the engine has been started already"));
-        }
-        if self.hosted {
-            let thread = Ident::current(py)?.number();
-            watch::start(&self.core, settings.slow_callback().map(|after| (after, thread)))?;
-        }
-        Ok(())
+        let app = AsgiApp::new(py, app, &settings.root_path, &Mount::default(), state)?;
+        let only = Some(Arc::new(app));
+        self.begin(py, only, event_loop, &settings, descriptors, |inbox| Arc::new(inbox))
     }
 
     /// Watches an epoll descriptor, which becomes ours, so that `drive` returns when it has events.
@@ -267,6 +236,12 @@ impl AsgiEngine {
         (graceful_timeout - elapsed.unwrap_or_default().as_secs_f64()).max(1.0)
     }
 
+    /// Waits, once the server has stopped, for the handlers on threads, as long as a stop may take.
+    /// Blocks; returns whether all have ended.
+    fn finish_threads(&self, py: Python<'_>) -> bool {
+        self.baton.get().is_none_or(|baton| baton.finish(py))
+    }
+
     /// The tasks of requests that have not ended.
     fn tasks(&self, py: Python<'_>) -> Option<Py<PySet>> {
         self.context.get().map(|context| context.tasks.clone_ref(py))
@@ -274,6 +249,82 @@ impl AsgiEngine {
 }
 
 impl AsgiEngine {
+    /// The runtime that the loop drives.
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        &self.core.driver
+    }
+
+    /// Has `baton` run beside the loop what is no coroutine. To be called after [`Self::begin`].
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub(crate) fn attach(&self, baton: Arc<Baton>) -> PyResult<()> {
+        if let Some(server) = self.core.server.get() {
+            baton.attach(server.clone())?;
+        }
+        // Set once: an engine is started once.
+        let _ = self.baton.set(baton);
+        Ok(())
+    }
+
+    /// Begins to accept connections. `only`: the application, if there is but one; `route` may
+    /// put a router before the loop's inbox.
+    ///
+    /// # Errors
+    /// If a socket cannot be watched, the system gives no thread, or this was called before.
+    pub(crate) fn begin(
+        &self,
+        py: Python<'_>,
+        only: Option<Arc<AsgiApp>>,
+        event_loop: Py<PyAny>,
+        settings: &Settings,
+        descriptors: Vec<i32>,
+        route: impl FnOnce(InboxDispatch) -> Arc<dyn Dispatch>,
+    ) -> PyResult<()> {
+        let listeners = settings::listeners(descriptors)?;
+        let eager = if py.version_info() >= (3, 12) {
+            let keywords = PyDict::new(py);
+            keywords.set_item("loop", &event_loop)?;
+            keywords.set_item("eager_start", true)?;
+            Some((py.import("asyncio")?.getattr("Task")?.unbind(), keywords.unbind()))
+        } else {
+            None
+        };
+        let context = LoopContext {
+            inbox: self.inbox.clone(),
+            event_loop,
+            done: Py::new(py, Awaitable::done())?,
+            app: only,
+            websocket: settings.websocket(),
+            eager,
+            tasks: PySet::empty(py)?.unbind(),
+            deadlines: settings.asgi_timeout().map(|timeout| Arc::new(Deadlines::new(timeout))),
+            max_tasks: settings.max_tasks(),
+            refusing: AtomicBool::new(false),
+        };
+        let signals = Signals::install(&self.core.driver, settings.insist())?;
+        let thread = Ident::current(py)?.number();
+        let slow = settings.slow_callback().map(|after| (after, thread));
+        // The log of a limit is kept short by ticks; and a loop on another thread is watched by
+        // how soon it takes them.
+        let always = context.max_tasks.is_some() || (slow.is_some() && !self.hosted);
+        let inbox = InboxDispatch::new(self.inbox.clone(), context.deadlines.clone(), always);
+        let dispatch = route(inbox);
+        heap::keep_freed();
+        let server =
+            Arc::new(Server::start(&self.core.driver, listeners, settings.engine(), dispatch)?);
+        signals.stop(&self.core.driver, server.clone());
+        if self.core.server.set(server).is_err() || self.context.set(Arc::new(context)).is_err() {
+            return Err(PyRuntimeError::new_err("the engine has been started already"));
+        }
+        if self.hosted {
+            watch::start(&self.core, slow)?;
+        } else if let Some((after, thread)) = slow {
+            watch::start_beside(&self.inbox, after, thread)?;
+        }
+        Ok(())
+    }
+
     fn drive_detached(&self, timeout: Option<f64>) -> bool {
         let mut looked = false;
         let mut timer: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;

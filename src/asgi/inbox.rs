@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
+use std::time::Instant;
 
 use pyo3::prelude::*;
 
@@ -24,7 +25,8 @@ struct State {
     requests: Vec<(Request, ResponseWriter)>,
     futures: Vec<Py<PyAny>>,
     tick: bool,
-    rung: bool,
+    /// Since when something waits.
+    rung: Option<Instant>,
 }
 
 /// What [`Inbox::take`] gives: requests to start, futures to wake, and whether time has passed.
@@ -49,7 +51,11 @@ impl Inbox {
         let ring = {
             let mut state = lock(&self.state);
             put(&mut state);
-            !std::mem::replace(&mut state.rung, true)
+            let first = state.rung.is_none();
+            if first {
+                state.rung = Some(Instant::now());
+            }
+            first
         };
         if ring {
             match &self.bell {
@@ -64,13 +70,18 @@ impl Inbox {
 
     /// Whether anything waits.
     pub(super) fn has_some(&self) -> bool {
+        lock(&self.state).rung.is_some()
+    }
+
+    /// Since when something waits that the loop has not taken.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
         lock(&self.state).rung
     }
 
     /// Takes all that waits.
     pub(super) fn take(&self) -> Waiting {
         let mut state = lock(&self.state);
-        state.rung = false;
+        state.rung = None;
         Waiting {
             requests: std::mem::take(&mut state.requests),
             futures: std::mem::take(&mut state.futures),
@@ -80,16 +91,16 @@ impl Inbox {
 }
 
 /// The engine's end of the inbox.
-pub(super) struct InboxDispatch {
+pub(crate) struct InboxDispatch {
     inbox: Arc<Inbox>,
     deadlines: Option<Arc<Deadlines>>,
-    /// There is a limit of requests at once, whose log is kept short.
-    limited: bool,
+    /// The loop is to hear of every tick.
+    always: bool,
 }
 
 impl InboxDispatch {
-    pub(super) fn new(inbox: Arc<Inbox>, deadlines: Option<Arc<Deadlines>>, limited: bool) -> Self {
-        Self { inbox, deadlines, limited }
+    pub(super) fn new(inbox: Arc<Inbox>, deadlines: Option<Arc<Deadlines>>, always: bool) -> Self {
+        Self { inbox, deadlines, always }
     }
 }
 
@@ -99,7 +110,7 @@ impl Dispatch for InboxDispatch {
     }
 
     fn tick(&self) {
-        if self.limited || self.deadlines.as_ref().is_some_and(|deadlines| deadlines.any()) {
+        if self.always || self.deadlines.as_ref().is_some_and(|deadlines| deadlines.any()) {
             self.inbox.put(|state| state.tick = true);
         }
     }

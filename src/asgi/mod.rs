@@ -1,6 +1,7 @@
 //! The ASGI face: scope, receive and send on the shared exchange. Lifespan, which happens once a
 //! process, is in `python/gohttp/lifespan.py`.
 
+mod app;
 mod awaitable;
 mod deadline;
 mod engine;
@@ -13,4 +14,6 @@ mod task;
 mod watch;
 mod websocket;
 
+pub(crate) use app::AsgiMount;
 pub(crate) use engine::AsgiEngine;
+pub(crate) use inbox::InboxDispatch;

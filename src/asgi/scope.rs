@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::extension::extensions;
 use crate::bridge::last_request::{Describe, describe};
+use crate::bridge::mount::Mount;
 use crate::http::{ConnInfo, Peer, Request, RequestHead, forwarded};
 
 /// Header names kept per thread; clients can invent more.
@@ -18,6 +19,7 @@ const NAMES: usize = 256;
 pub(super) struct ScopeMaker {
     template: Py<PyDict>,
     root_path: String,
+    app: u32,
     state: Option<Py<PyDict>>,
 }
 
@@ -29,7 +31,8 @@ impl ScopeMaker {
     /// `state`: what the lifespan left for requests, if the app takes part in it.
     pub(super) fn new(
         py: Python<'_>,
-        root_path: String,
+        root_path: &str,
+        mount: &Mount,
         state: Option<Py<PyDict>>,
     ) -> PyResult<Self> {
         let asgi = PyDict::new(py);
@@ -39,8 +42,9 @@ impl ScopeMaker {
         template.set_item("type", "http")?;
         template.set_item("asgi", asgi)?;
         template.set_item("scheme", "http")?;
-        template.set_item("root_path", &root_path)?;
-        Ok(Self { template: template.unbind(), root_path, state })
+        let root_path = root_path.trim_end_matches('/').to_owned();
+        template.set_item("root_path", format!("{root_path}{}", mount.prefix))?;
+        Ok(Self { template: template.unbind(), root_path, app: mount.number, state })
     }
 
     /// The scope of an HTTP request.
@@ -98,7 +102,7 @@ impl ScopeMaker {
         let raw = head.path();
         scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, raw))?;
         let decoded = percent_encoding::percent_decode(raw).decode_utf8_lossy();
-        let root = self.root_path.trim_end_matches('/');
+        let root = &*self.root_path;
         // `path` includes the root path: a proxy that took it away gets it put back.
         let within = |path: &str| {
             path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -112,6 +116,10 @@ impl ScopeMaker {
 }
 
 impl Describe for ScopeMaker {
+    fn app(&self) -> u32 {
+        self.app
+    }
+
     fn of_connection<'py>(&self, py: Python<'py>, conn: &ConnInfo) -> PyResult<Bound<'py, PyDict>> {
         let scope = self.template.bind(py).copy()?;
         scope.set_item(intern!(py, "client"), client(py, conn)?)?;

@@ -8,6 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::app::{AsgiApp, AsgiMount};
 use super::deadline::Deadlines;
 use super::engine::LoopContext;
 use super::exchange::Handles;
@@ -83,15 +84,20 @@ impl LoopContext {
             self.refuse(&mut writer);
             return Ok(());
         }
+        let Some(app) = self.app_of(&request) else {
+            // Dropped, the writer answers 500.
+            log::error!(target: "gohttp.error", "{}: its application was not there when the server started", app::describe(&request.head));
+            return Ok(());
+        };
         let mut what = None;
         let (scope, subject) = match Handshake::read(&request.head, self.websocket.compress) {
             Ok(None) => {
-                let scope = self.scopes.http(py, &request);
+                let scope = app.scopes.http(py, &request);
                 what = self.deadlines.as_ref().map(|_| app::describe(&request.head));
                 (scope, Subject::Http(Handles::begin(py, self, request, writer)?))
             }
             Ok(Some(handshake)) => {
-                let scope = self.scopes.websocket(py, &request, handshake.protocols());
+                let scope = app.scopes.websocket(py, &request, handshake.protocols());
                 let chat = Chat::begin(py, self, request, writer, handshake)?;
                 (scope, Subject::WebSocket(chat))
             }
@@ -100,7 +106,7 @@ impl LoopContext {
                 return Ok(());
             }
         };
-        match scope.and_then(|scope| self.run(py, scope, &subject)) {
+        match scope.and_then(|scope| self.run(py, &app, scope, &subject)) {
             Ok(task) if task.call_method0(intern!(py, "done"))?.is_truthy()? => {
                 subject.conclude(py, Outcome::of(&task)?);
             }
@@ -139,13 +145,22 @@ impl LoopContext {
         let _ = writer.respond(head, Bytes::from_static(body));
     }
 
+    /// The application that is asked for.
+    fn app_of(&self, request: &Request) -> Option<Arc<AsgiApp>> {
+        match &request.routed {
+            None => self.app.clone(),
+            Some(routed) => routed.target.downcast_ref::<AsgiMount>()?.ready(),
+        }
+    }
+
     fn run<'py>(
         &self,
         py: Python<'py>,
+        app: &AsgiApp,
         scope: Bound<'py, PyDict>,
         subject: &Subject,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let coroutine = subject.call(self.app.bind(py), scope)?;
+        let coroutine = subject.call(app.app.bind(py), scope)?;
         match &self.eager {
             Some((task, keywords)) => task.bind(py).call((coroutine,), Some(keywords.bind(py))),
             None => self.event_loop.bind(py).call_method1(intern!(py, "create_task"), (coroutine,)),

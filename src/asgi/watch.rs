@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
+use super::inbox::Inbox;
 use crate::server::Driver;
 use crate::wake::lock;
 
@@ -189,20 +190,52 @@ fn report<E: Driven>(
         if !goes_on() {
             continue;
         }
-        Python::attach(|py| {
-            if !goes_on() {
-                return;
-            }
-            let stack = py
-                .import("gohttp._stacks")
-                .and_then(|stacks| stacks.call_method1("of_thread", (thread,)))
-                .and_then(|stack| stack.extract::<String>());
-            log::warn!(
-                target: "gohttp.error",
-                "the event loop has been kept for {:.1} s by one callback: nothing else runs on it. It is here:\n{}",
-                since.elapsed().as_secs_f64(),
-                stack.unwrap_or_else(|error| error.to_string())
-            );
-        });
+        tell(since, thread, goes_on);
     }
+}
+
+/// Tells the log what the loop of `thread` does, unless `goes_on` says that it is over.
+fn tell(since: Instant, thread: c_ulong, goes_on: impl Fn() -> bool) {
+    Python::attach(|py| {
+        if !goes_on() {
+            return;
+        }
+        let stack = py
+            .import("gohttp._stacks")
+            .and_then(|stacks| stacks.call_method1("of_thread", (thread,)))
+            .and_then(|stack| stack.extract::<String>());
+        log::warn!(
+            target: "gohttp.error",
+            "the event loop has been kept for {:.1} s by one callback: nothing else runs on it. It is here:\n{}",
+            since.elapsed().as_secs_f64(),
+            stack.unwrap_or_else(|error| error.to_string())
+        );
+    });
+}
+
+/// Watches a loop that runs on another thread than the engine: it should soon take what is put
+/// in its inbox, which is something every tick at least.
+///
+/// # Errors
+/// If the system gives no thread.
+pub(super) fn start_beside(
+    inbox: &Arc<Inbox>,
+    after: Duration,
+    thread: c_ulong,
+) -> std::io::Result<()> {
+    let inbox = Arc::downgrade(inbox);
+    let look_every = (after / 4).clamp(TICK, Duration::from_millis(250));
+    std::thread::Builder::new().name("gohttp-slow".into()).spawn(move || {
+        let mut told = None;
+        loop {
+            std::thread::sleep(look_every);
+            let Some(inbox) = inbox.upgrade() else { return };
+            let waits = inbox.waits_since();
+            if let Some(since) = waits.filter(|since| told != waits && since.elapsed() >= after) {
+                told = waits;
+                tell(since, thread, || inbox.waits_since() == waits);
+            }
+        }
+    })?;
+    Ok(())
 }

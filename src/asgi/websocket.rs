@@ -128,6 +128,15 @@ impl Talk {
                 ));
             };
             let config = &self.context.websocket;
+            let offered = |protocol: &String| handshake.protocols().contains(protocol);
+            let (protocol, invented) = match protocol {
+                Some(protocol) if !offered(&protocol) => (None, Some(protocol)),
+                protocol => (protocol, None),
+            };
+            if let Some(protocol) = invented {
+                // A client must fail such a connection (RFC 6455 section 4.1).
+                log::warn!(target: "gohttp.response", "a WebSocket was accepted without the subprotocol {protocol:?} that the application chose: the client does not offer it");
+            }
             match handshake.accept(writer, config, protocol.as_deref(), fields) {
                 Ok(socket) => {
                     // The request, dropped after the lock, is not needed any more.

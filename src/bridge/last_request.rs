@@ -16,6 +16,9 @@ const MAX_MISSES: u32 = 4;
 
 /// What a face puts in its dictionary.
 pub(crate) trait Describe {
+    /// Tells the apps of a server apart: what one's dictionary holds is not for another.
+    fn app(&self) -> u32;
+
     /// The part that is the same for all requests of a connection.
     fn of_connection<'py>(&self, py: Python<'py>, conn: &ConnInfo) -> PyResult<Bound<'py, PyDict>>;
 
@@ -44,6 +47,7 @@ struct Last {
 
 /// What is kept with a connection.
 struct Kept {
+    app: u32,
     connection: Py<PyDict>,
     last: Option<Last>,
     misses: u32,
@@ -61,8 +65,9 @@ pub(crate) fn describe<'py>(
     // the same time (HTTP/2) finds nothing and begins anew.
     let kept = conn.kept.take().and_then(|kept: Box<dyn Any + Send>| kept.downcast::<Kept>().ok());
     let mut kept = match kept {
-        Some(kept) => kept,
-        None => Box::new(Kept {
+        Some(kept) if kept.app == face.app() => kept,
+        _ => Box::new(Kept {
+            app: face.app(),
             connection: face.of_connection(py, conn)?.unbind(),
             last: None,
             misses: 0,

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use super::baton::{Baton, BatonDispatch, SyncHandler};
 use super::settings::{self, Settings};
 use super::{heap, log_sink};
+use crate::http::Dispatch;
 use crate::server::{Driver, Server, Signals};
 
 /// A running server of a sync face, to stop it from Python.
@@ -22,14 +23,16 @@ impl SyncServer {
 }
 
 /// Serves a sync handler until SIGTERM, SIGINT or [`SyncServer::drain`]. Returns whether all
-/// handlers had ended. `descriptors` are listening sockets that the caller has detached;
-/// `on_ready` is called with a [`SyncServer`] as soon as connections are accepted.
+/// handlers had ended. `route` may put a router before the baton; `descriptors` are listening
+/// sockets that the caller has detached; `on_ready` is called with a [`SyncServer`] as soon as
+/// connections are accepted.
 ///
 /// # Errors
 /// If a socket cannot be watched, or the system gives no thread.
 pub(crate) fn serve_sync(
     py: Python<'_>,
     handler: Box<dyn SyncHandler>,
+    route: impl FnOnce(BatonDispatch) -> Arc<dyn Dispatch>,
     settings: &Settings,
     descriptors: Vec<i32>,
     on_ready: Py<PyAny>,
@@ -37,15 +40,11 @@ pub(crate) fn serve_sync(
     heap::keep_freed();
     let engine = settings.engine();
     let listeners = settings::listeners(descriptors)?;
-    let driver = Driver::new()?;
+    let driver = Arc::new(Driver::new()?);
     let signals = Signals::install(&driver, settings.insist())?;
     let baton = Baton::new(driver, handler, settings.limits());
-    let server = Arc::new(Server::start(
-        baton.driver(),
-        listeners,
-        engine,
-        Arc::new(BatonDispatch(baton.clone())),
-    )?);
+    let dispatch = route(BatonDispatch(baton.clone()));
+    let server = Arc::new(Server::start(baton.driver(), listeners, engine, dispatch)?);
     signals.stop(baton.driver(), server.clone());
     on_ready.call1(py, (SyncServer(server.clone()),))?;
     let clean = baton.run(py, server)?;

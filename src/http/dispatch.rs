@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Request, ResponseWriter};
+use super::{Request, RequestHead, ResponseWriter};
 use crate::wake::lock;
 
 /// One end of a connection.
@@ -99,8 +99,9 @@ pub trait Dispatch: Send + Sync + 'static {
         Room::Free
     }
 
-    /// Which bodies are read before `dispatch` is called.
-    fn prebuffer(&self) -> Prebuffer {
+    /// How much of the body that follows `head` is read before `dispatch` is called.
+    fn prebuffer(&self, head: &RequestHead) -> Prebuffer {
+        let _ = head;
         Prebuffer::default()
     }
 }

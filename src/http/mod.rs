@@ -29,4 +29,4 @@ pub use response::{ResponseHead, bodiless, reason_phrase};
 pub use upgrade::{Duplex, Ending, Handover, Stopping, Upgrade};
 pub(crate) use upgrade::{READ_ROOM, read_some};
 pub(crate) use writer::exchange;
-pub use writer::{Request, ResponseWriter, WriteError};
+pub use writer::{Request, ResponseWriter, Routed, WriteError};

@@ -1,5 +1,6 @@
 //! The two handles that a face holds: [`Request`] and [`ResponseWriter`].
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -17,11 +18,22 @@ use super::response::{ResponseHead, bodiless};
 use super::upgrade::{Relay, Upgrade};
 use crate::wake::WakeQueue;
 
+/// Where a router sends a request.
+#[derive(Debug, Clone)]
+pub struct Routed {
+    /// What the route leads to, of a type that the router and the handler know.
+    pub target: Arc<dyn Any + Send + Sync>,
+    /// The decoded values of the pattern's wildcards, in its order.
+    pub values: Vec<String>,
+}
+
 /// A request: its head at once, its body as it comes.
 #[derive(Debug)]
 pub struct Request {
     /// Method, target, version, fields.
     pub head: Box<RequestHead>,
+    /// Set by a router before it gives the request on.
+    pub routed: Option<Routed>,
     link: Arc<Link>,
 }
 
@@ -140,7 +152,7 @@ pub(crate) fn exchange(head: Box<RequestHead>, link: Arc<Link>) -> (Request, Res
         remaining: None,
         stage: Stage::Fresh,
     };
-    (Request { head, link }, writer)
+    (Request { head, routed: None, link }, writer)
 }
 
 impl ResponseWriter {

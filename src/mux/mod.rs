@@ -1,85 +1,167 @@
-//! Which handler a path belongs to, as Go's classic ServeMux decides: the longest pattern wins,
-//! and a pattern that ends in `/` takes everything below it. Free of Python.
+//! Which handler a request belongs to, as Go 1.22's ServeMux decides: by method, host and path,
+//! and the most specific pattern wins whatever the order of registration. Free of Python.
+//!
+//! A pattern is `[METHOD ][HOST]/[PATH]`. Its segments are literal text, `{name}` for any one
+//! segment, and at the end `{name...}` for all that follows, a slash for the same without a name,
+//! or `{$}` for nothing more after the slash. A mount is a prefix that takes all methods and all
+//! paths below it, as they were sent.
 
-use std::fmt;
+mod clean;
+mod error;
+mod pattern;
+mod precedence;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod values;
 
-/// Why a pattern was refused.
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+pub use error::{Clash, Fault, PatternError};
+use pattern::{Pattern, Wildcard};
+use tree::{Hit, Path, Tree};
+pub use values::Values;
+
+/// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PatternError {
-    /// It does not begin with `/` or a host.
-    Malformed(String),
-    /// It is registered already.
-    Taken(String),
+pub enum Match<'a, T> {
+    /// To this handler.
+    Handler {
+        /// What was registered.
+        handler: &'a T,
+        /// The pattern or prefix it was registered for.
+        pattern: &'a str,
+        /// What the pattern's wildcards took.
+        values: Values<'a>,
+    },
+    /// To another path of this server, percent-encoded: `/tree/` for `/tree` where only that is
+    /// registered, or the clean form of a path with `//`, `.` or `..`. The query is the caller's.
+    Redirect(String),
+    /// Nowhere with this method; these would be taken: what `Allow` says, sorted.
+    MethodNotAllowed(Vec<String>),
+    /// Nowhere.
+    None,
 }
 
-impl fmt::Display for PatternError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(pattern) => write!(
-                f,
-                "pattern {pattern:?} must be [HOST]/PATH, like '/', '/images/' or 'example.org/about', \
-                 without spaces or braces"
-            ),
-            Self::Taken(pattern) => write!(f, "pattern {pattern:?} has a handler already"),
-        }
-    }
+/// The names of a pattern's wildcards, in its order: those of the [`Values`] it gives.
+///
+/// # Errors
+/// [`PatternError`] if the pattern is malformed.
+pub fn wildcards(pattern: &str) -> Result<Vec<String>, PatternError> {
+    let parsed = Pattern::parse(pattern)?;
+    Ok(parsed.wildcards().iter().map(|wildcard| wildcard.name.to_string()).collect())
 }
-
-impl std::error::Error for PatternError {}
 
 #[derive(Debug, Clone)]
 struct Entry<T> {
-    host: String,
-    path: String,
+    /// The pattern or prefix as registered.
+    text: Box<str>,
     handler: T,
-}
-
-/// Where a request goes.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Match<'a, T> {
-    /// To this handler.
-    Handler(&'a T),
-    /// To another path of this server: `/tree` where only `/tree/` is registered, or the clean
-    /// form of a path with `//`, `.` or `..`.
-    Redirect(String),
-    /// Nowhere.
-    None,
+    /// For examples of conflicts.
+    pattern: Pattern,
+    wildcards: Box<[Wildcard]>,
+    is_mount: bool,
 }
 
 /// A table of patterns.
 #[derive(Debug, Clone)]
 pub struct Mux<T> {
-    /// Longest first, those with a host before those without.
     entries: Vec<Entry<T>>,
+    /// By lower-case name.
+    hosts: FxHashMap<Box<[u8]>, Tree>,
+    /// The patterns without a host.
+    anywhere: Tree,
 }
 
 impl<T> Default for Mux<T> {
     fn default() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: Vec::new(), hosts: FxHashMap::default(), anywhere: Tree::default() }
     }
 }
 
 impl<T> Mux<T> {
-    /// Registers `handler` for `[HOST]/PATH`.
+    /// Registers `handler` for `[METHOD ][HOST]/[PATH]`.
     ///
     /// # Errors
-    /// [`PatternError`] if the pattern is malformed or taken.
+    /// [`PatternError`] if the pattern is malformed, or if a registered one takes some of the same
+    /// requests and neither is more specific.
     pub fn handle(&mut self, pattern: &str, handler: T) -> Result<(), PatternError> {
-        let malformed = || PatternError::Malformed(pattern.into());
-        let slash = pattern.find('/').ok_or_else(malformed)?;
-        let (host, path) = pattern.split_at(slash);
-        if pattern.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '{' | '}'))
-        {
-            return Err(malformed());
+        let parsed = Pattern::parse(pattern)?;
+        self.register(Entry {
+            text: pattern.into(),
+            handler,
+            wildcards: parsed.wildcards(),
+            pattern: parsed,
+            is_mount: false,
+        })
+    }
+
+    /// Registers `handler` for the path `[HOST]/PATH` and all below it, with all methods. Those
+    /// paths are neither cleaned nor redirected. A slash at the end changes nothing; `/` and the
+    /// empty prefix take whatever nothing else takes, `*` too.
+    ///
+    /// # Errors
+    /// [`PatternError`] if the prefix has a method or wildcards, or is malformed or taken.
+    pub fn mount(&mut self, prefix: &str, handler: T) -> Result<(), PatternError> {
+        let pattern = Pattern::parse_prefix(prefix)?;
+        self.register(Entry {
+            text: prefix.into(),
+            handler,
+            pattern,
+            wildcards: Box::default(),
+            is_mount: true,
+        })
+    }
+
+    /// Registers all of `other` under a prefix as [`Mux::mount`] takes it: `GET /x` under `/v1`
+    /// becomes `GET /v1/x`. A host may stand in either.
+    ///
+    /// # Errors
+    /// [`PatternError`] if the prefix is malformed, or if one of the patterns has another host or
+    /// conflicts. Then nothing of `other` is registered.
+    pub fn merge(&mut self, prefix: &str, other: Self) -> Result<(), PatternError> {
+        Pattern::parse_prefix(prefix)?;
+        let first = self.entries.len();
+        let merged = other.entries.into_iter().try_for_each(|entry| {
+            let text = pattern::under(prefix, &entry.text)?;
+            match entry.is_mount {
+                true => self.mount(&text, entry.handler),
+                false => self.handle(&text, entry.handler),
+            }
+        });
+        if merged.is_err() {
+            self.entries.truncate(first);
+            self.hosts.values_mut().for_each(|tree| tree.forget_from(first));
+            self.anywhere.forget_from(first);
         }
-        let host = host.to_ascii_lowercase();
-        if self.entries.iter().any(|entry| entry.host == host && entry.path == path) {
-            return Err(PatternError::Taken(pattern.into()));
+        merged
+    }
+
+    fn register(&mut self, entry: Entry<T>) -> Result<(), PatternError> {
+        let number = self.entries.len();
+        let tree = match &*entry.pattern.host {
+            "" => &mut self.anywhere,
+            host => self.hosts.entry(host.as_bytes().into()).or_default(),
+        };
+        // The path of a mount and what lies below are two patterns; the root has no path.
+        let below = entry.is_mount.then(|| entry.pattern.clone().with_all_below());
+        let itself = (!entry.pattern.segments.is_empty()).then_some(&entry.pattern);
+        let patterns: SmallVec<[&Pattern; 2]> = itself.into_iter().chain(&below).collect();
+        for pattern in &patterns {
+            if let Some((other, paths)) = tree.conflict(pattern) {
+                let other = &self.entries[other];
+                return Err(precedence::refusal(
+                    (&entry.text, pattern),
+                    (&other.text, &other.pattern),
+                    paths,
+                ));
+            }
         }
-        let rank = |host: &str, path: &str| (host.is_empty(), std::cmp::Reverse(path.len()));
-        let mine = rank(&host, path);
-        let at = self.entries.partition_point(|entry| rank(&entry.host, &entry.path) <= mine);
-        self.entries.insert(at, Entry { host, path: path.into(), handler });
+        for pattern in patterns {
+            tree.insert(pattern, number);
+        }
+        self.entries.push(entry);
         Ok(())
     }
 
@@ -88,110 +170,131 @@ impl<T> Mux<T> {
         self.entries.is_empty()
     }
 
-    /// Finds the handler of a decoded path on `host` (without port).
-    pub fn find(&self, host: &str, path: &str) -> Match<'_, T> {
-        if let Some(clean) = clean(path) {
-            return Match::Redirect(clean);
+    /// The patterns and prefixes as registered, in that order, with their handlers.
+    pub fn patterns(&self) -> impl Iterator<Item = (&str, &T)> {
+        self.entries.iter().map(|entry| (&*entry.text, &entry.handler))
+    }
+
+    /// Where a request goes. `host` may have a port; `path` is as sent, without a query.
+    ///
+    /// A path that is not clean is compared as it is, and given to a mount as it is; other
+    /// handlers get clean paths only, except for CONNECT.
+    pub fn find(&self, method: &[u8], host: &[u8], path: &[u8]) -> Match<'_, T> {
+        let asked = Asked { mux: self, own: self.tree_of(host), method };
+        if !path.starts_with(b"/") {
+            return asked.find_catch_all();
         }
-        let mut subtree = None;
-        for entry in &self.entries {
-            if !entry.host.is_empty() && !entry.host.eq_ignore_ascii_case(host) {
-                continue;
-            }
-            if entry.path == path || (entry.path.ends_with('/') && path.starts_with(&*entry.path)) {
-                // Longer patterns came before: had the subtree itself been asked for, that was it.
-                return match subtree {
-                    Some(redirect) if entry.path.len() < path.len() => Match::Redirect(redirect),
-                    _ => Match::Handler(&entry.handler),
-                };
-            }
-            if entry.path.strip_suffix('/') == Some(path) {
-                subtree = Some(entry.path.clone());
-            }
+        if method == b"CONNECT" || clean::is_clean(path) {
+            return asked.resolve(path);
         }
-        subtree.map_or(Match::None, Match::Redirect)
-    }
-}
-
-/// The clean form of a path, if it is not clean already.
-fn clean(path: &str) -> Option<String> {
-    let dirty = path.contains("//") || path.contains("/.");
-    if !dirty {
-        return None;
-    }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    let mut clean = format!("/{}", parts.join("/"));
-    let as_folder = path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..");
-    if as_folder && clean.len() > 1 {
-        clean.push('/');
-    }
-    (clean != path).then_some(clean)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mux(patterns: &[&'static str]) -> Mux<&'static str> {
-        let mut mux = Mux::default();
-        for pattern in patterns {
-            mux.handle(pattern, *pattern).expect("good pattern");
-        }
-        mux
-    }
-
-    #[test]
-    fn the_root_takes_what_nothing_longer_takes() {
-        let mux = mux(&["/", "/images/", "/images/cats", "/about", "example.org/"]);
-        for (path, pattern) in [
-            ("/", "/"),
-            ("/other/deep", "/"),
-            ("/about", "/about"),
-            ("/about/us", "/"),
-            ("/images/", "/images/"),
-            ("/images/dogs/1", "/images/"),
-            ("/images/cats", "/images/cats"),
-        ] {
-            assert_eq!(mux.find("localhost", path), Match::Handler(&pattern), "{path}");
-        }
-        assert_eq!(mux.find("EXAMPLE.org", "/about"), Match::Handler(&"example.org/"));
-    }
-
-    #[test]
-    fn a_subtree_without_its_slash_is_redirected_to() {
-        let found = mux(&["/", "/tree/"]);
-        assert_eq!(found.find("x", "/tree"), Match::Redirect("/tree/".into()));
-        let found = mux(&["/tree/", "/tree"]);
-        assert_eq!(found.find("x", "/tree"), Match::Handler(&"/tree"));
-        assert_eq!(found.find("x", "/"), Match::None);
-    }
-
-    #[test]
-    fn unclean_paths_are_redirected_to_their_clean_form() {
-        let mux = mux(&["/"]);
-        for (path, clean) in
-            [("//a", "/a"), ("/a/../b", "/b"), ("/./", "/"), ("/a/./b/", "/a/b/"), ("/..", "/")]
+        if let Some(hit) = asked.hit(Path::sent(path))
+            && self.entries[hit.entry].is_mount
         {
-            assert_eq!(mux.find("x", path), Match::Redirect(clean.into()), "{path}");
+            return self.handler(hit.entry, path);
         }
-        assert_eq!(mux.find("x", "/.well-known/x"), Match::Handler(&"/"));
+        let clean = clean::clean(path);
+        match asked.resolve(&clean) {
+            Match::Handler { .. } => Match::Redirect(clean::location(&clean)),
+            elsewhere => elsewhere,
+        }
     }
 
-    #[test]
-    fn bad_and_taken_patterns_are_refused() {
-        let mut mux = mux(&["/a"]);
-        assert_eq!(mux.handle("/a", ""), Err(PatternError::Taken("/a".into())));
-        for bad in ["", "a", "GET /x", "/{id}"] {
-            assert_eq!(mux.handle(bad, ""), Err(PatternError::Malformed(bad.into())));
+    fn tree_of(&self, host: &[u8]) -> Option<&Tree> {
+        if self.hosts.is_empty() {
+            return None;
+        }
+        let mut name = SmallVec::<[u8; 64]>::from_slice(host_name(host));
+        name.make_ascii_lowercase();
+        self.hosts.get(&*name)
+    }
+
+    fn handler(&self, entry: usize, path: &[u8]) -> Match<'_, T> {
+        let entry = &self.entries[entry];
+        Match::Handler {
+            handler: &entry.handler,
+            pattern: &entry.text,
+            values: Values::of(&entry.wildcards, path),
         }
     }
+}
+
+/// A request's method and the patterns that its host leads to.
+struct Asked<'a, 'm, T> {
+    mux: &'a Mux<T>,
+    /// The patterns of the request's host, which win.
+    own: Option<&'a Tree>,
+    method: &'m [u8],
+}
+
+impl<'a, T> Asked<'a, '_, T> {
+    fn trees(&self) -> impl Iterator<Item = &'a Tree> {
+        self.own.into_iter().chain([&self.mux.anywhere])
+    }
+
+    fn hit(&self, path: Path<'_>) -> Option<Hit> {
+        self.trees().find_map(|tree| tree.find(self.method, path))
+    }
+
+    /// Where a path goes that need not be cleaned.
+    fn resolve(&self, path: &[u8]) -> Match<'a, T> {
+        let hit = self.hit(Path::sent(path));
+        let is_final = |hit: Hit| hit.is_exact || self.mux.entries[hit.entry].is_mount;
+        if let Some(hit) = hit
+            && is_final(hit)
+        {
+            return self.mux.handler(hit.entry, path);
+        }
+        if !path.ends_with(b"/")
+            && self.hit(Path::with_slash(path)).is_some_and(|folder| folder.is_exact)
+        {
+            return Match::Redirect(clean::location(path) + "/");
+        }
+        match hit {
+            Some(hit) => self.mux.handler(hit.entry, path),
+            None => self.refuse(path),
+        }
+    }
+
+    /// What to tell of a path that nothing takes with this method.
+    fn refuse(&self, path: &[u8]) -> Match<'a, T> {
+        let mut methods = Vec::new();
+        for tree in self.trees() {
+            tree.methods(Path::sent(path), &mut methods);
+            if !path.ends_with(b"/") {
+                tree.methods(Path::with_slash(path), &mut methods);
+            }
+        }
+        if methods.is_empty() {
+            return Match::None;
+        }
+        if methods.iter().any(|method| method == "GET") {
+            methods.push("HEAD".into());
+        }
+        methods.sort_unstable();
+        methods.dedup();
+        Match::MethodNotAllowed(methods)
+    }
+
+    /// Where a request goes whose target is no path, such as `*`: to a mount of the root.
+    fn find_catch_all(&self) -> Match<'a, T> {
+        let mounts = self.trees().filter_map(Tree::catch_all);
+        let mut mounts = mounts.filter(|&entry| self.mux.entries[entry].is_mount);
+        mounts.next().map_or(Match::None, |entry| self.mux.handler(entry, b""))
+    }
+}
+
+/// How many bytes of a path as sent belong to the mount at `prefix` that took it; what follows is
+/// the mounted app's own, empty or beginning with `/`.
+pub fn mounted_at(prefix: &str, path: &[u8]) -> usize {
+    let segments = prefix.trim_end_matches('/').bytes().filter(|&b| b == b'/').count();
+    memchr::memchr_iter(b'/', path).nth(segments).unwrap_or(path.len())
+}
+
+/// A host without its port.
+fn host_name(host: &[u8]) -> &[u8] {
+    let end = match host {
+        [b'[', ..] => memchr::memchr(b']', host).map(|bracket| bracket + 1),
+        _ => memchr::memchr(b':', host),
+    };
+    &host[..end.unwrap_or(host.len())]
 }

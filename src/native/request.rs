@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::task::Context;
 
+use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 
+use super::Route;
 use super::headers::Headers;
 use crate::bridge::baton::Baton;
 use crate::bridge::convert::{body_error, latin1};
@@ -17,14 +19,15 @@ use crate::wake::lock;
 #[pyclass(frozen, module = "gohttp._gohttp", name = "Request")]
 pub(crate) struct NativeRequest {
     request: Request,
+    route: Arc<Route>,
     baton: Arc<Baton>,
     headers: Mutex<Option<Py<Headers>>>,
     body: Mutex<Option<Py<PyBytes>>>,
 }
 
 impl NativeRequest {
-    pub(super) fn new(request: Request, baton: Arc<Baton>) -> Self {
-        Self { request, baton, headers: Mutex::default(), body: Mutex::default() }
+    pub(super) fn new(request: Request, route: Arc<Route>, baton: Arc<Baton>) -> Self {
+        Self { request, route, baton, headers: Mutex::default(), body: Mutex::default() }
     }
 
     pub(super) fn head(&self) -> &RequestHead {
@@ -73,6 +76,33 @@ impl NativeRequest {
     #[getter]
     fn path(&self) -> String {
         percent_encoding::percent_decode(self.head().path()).decode_utf8_lossy().into_owned()
+    }
+
+    /// The pattern that led here: `'GET /items/{id}'`.
+    #[getter]
+    fn pattern(&self) -> &str {
+        &self.route.pattern
+    }
+
+    /// The decoded value of a wildcard of the pattern: `path_value('id')` for `{id}`. Raises
+    /// `KeyError` for a name that the pattern does not have.
+    fn path_value(&self, name: &str) -> PyResult<&str> {
+        let at = self.route.names.iter().position(|known| known == name);
+        let values = self.request.routed.as_ref().map(|routed| &routed.values[..]);
+        at.and_then(|at| values.unwrap_or_default().get(at))
+            .map(String::as_str)
+            .ok_or_else(|| PyKeyError::new_err(name.to_owned()))
+    }
+
+    /// The decoded values of the pattern's wildcards, by name.
+    #[getter]
+    fn path_values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let values = self.request.routed.as_ref().map(|routed| &routed.values[..]);
+        let dict = PyDict::new(py);
+        for (name, value) in self.route.names.iter().zip(values.unwrap_or_default()) {
+            dict.set_item(name, value)?;
+        }
+        Ok(dict)
     }
 
     /// What stands behind the `?`, as sent.

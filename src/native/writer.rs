@@ -65,19 +65,6 @@ impl NativeWriter {
         app::fail(py, what, error, |f| f(&mut lock(&self.state).writer));
     }
 
-    /// Answers with a status and its name.
-    pub(super) fn respond_plain(&self, _py: Python<'_>, status: u16) -> PyResult<()> {
-        lock(&self.state).writer.fail(status);
-        Ok(())
-    }
-
-    /// Answers with a head alone.
-    pub(super) fn respond_head(&self, head: ResponseHead) -> PyResult<()> {
-        // The only error here is a client gone, whom nothing can be told.
-        let _ = lock(&self.state).writer.respond(head, Bytes::new());
-        Ok(())
-    }
-
     /// Ends the response: what is buffered is sent with its length.
     fn end(&self, py: Python<'_>, what: &dyn Fn() -> String) -> Result<(), Fault> {
         let mut state = lock(&self.state);

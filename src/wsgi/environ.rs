@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 
 use crate::bridge::convert::latin1;
 use crate::bridge::last_request::{Describe, describe};
+use crate::bridge::mount::Mount;
 use crate::bridge::settings::Settings;
 use crate::http::{ConnInfo, Field, Peer, Request, RequestHead, forwarded};
 
@@ -25,6 +26,7 @@ const LONG_VALUE: usize = 160;
 pub(super) struct Environ {
     template: Py<PyDict>,
     root_path: Vec<u8>,
+    mount: Mount,
 }
 
 struct Name {
@@ -40,10 +42,11 @@ thread_local! {
 }
 
 impl Environ {
-    pub(super) fn new(py: Python<'_>, settings: &Settings) -> PyResult<Self> {
+    pub(super) fn new(py: Python<'_>, settings: &Settings, mount: Mount) -> PyResult<Self> {
         let template = PyDict::new(py);
         let root_path = settings.root_path.trim_end_matches('/').as_bytes().to_vec();
-        template.set_item("SCRIPT_NAME", latin1(py, &root_path))?;
+        let script_name = [&root_path, mount.prefix.as_bytes()].concat();
+        template.set_item("SCRIPT_NAME", latin1(py, &script_name))?;
         template.set_item("SERVER_SOFTWARE", concat!("gohttp/", env!("CARGO_PKG_VERSION")))?;
         template.set_item("GATEWAY_INTERFACE", "CGI/1.1")?;
         template.set_item("wsgi.version", (1, 0))?;
@@ -54,7 +57,7 @@ impl Environ {
         template.set_item("wsgi.file_wrapper", py.get_type::<super::FileWrapper>())?;
         // The input ends by itself, also where no length was declared.
         template.set_item("wsgi.input_terminated", true)?;
-        Ok(Self { template: template.unbind(), root_path })
+        Ok(Self { template: template.unbind(), root_path, mount })
     }
 
     /// The environ of one request, all but `wsgi.input`.
@@ -73,17 +76,21 @@ impl Environ {
             path.into()
         };
         // A proxy that has not taken the prefix away leaves that to us.
-        let inner = match decoded.strip_prefix(&*self.root_path) {
-            Some(rest) if !self.root_path.is_empty() && (rest.is_empty() || rest[0] == b'/') => {
-                rest
-            }
-            _ => &decoded,
-        };
-        latin1(py, inner)
+        let inner = below(&decoded, &self.root_path).unwrap_or(&decoded);
+        latin1(py, below(inner, self.mount.prefix.as_bytes()).unwrap_or(inner))
     }
 }
 
+/// What comes after `prefix`, if `path` is that or lies below it.
+fn below<'a>(path: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest[0] == b'/')
+}
+
 impl Describe for Environ {
+    fn app(&self) -> u32 {
+        self.mount.number
+    }
+
     fn of_connection<'py>(&self, py: Python<'py>, conn: &ConnInfo) -> PyResult<Bound<'py, PyDict>> {
         let environ = self.template.bind(py).copy()?;
         let (name, port) = match &conn.local {

@@ -5,6 +5,7 @@ mod environ;
 mod exchange;
 mod file_wrapper;
 mod input;
+mod mount;
 mod start_response;
 
 use std::sync::Arc;
@@ -15,12 +16,14 @@ use pyo3::prelude::*;
 
 use crate::bridge::baton::{Baton, SyncHandler};
 use crate::bridge::log_sink::app_error;
+use crate::bridge::mount::Mount;
 use crate::bridge::serve::serve_sync;
 use crate::bridge::settings::Settings;
 use crate::http::{Request, ResponseWriter, Version};
 use environ::Environ;
 use exchange::Handles;
 pub(crate) use file_wrapper::FileWrapper;
+pub(crate) use mount::WsgiMount;
 
 /// Runs a WSGI application.
 pub(crate) struct WsgiHandler {
@@ -33,8 +36,13 @@ impl WsgiHandler {
     ///
     /// # Errors
     /// Only if Python is out of memory.
-    pub(crate) fn new(py: Python<'_>, app: Py<PyAny>, settings: &Settings) -> PyResult<Self> {
-        Ok(Self { app, environ: Environ::new(py, settings)? })
+    pub(crate) fn new(
+        py: Python<'_>,
+        app: Py<PyAny>,
+        settings: &Settings,
+        mount: Mount,
+    ) -> PyResult<Self> {
+        Ok(Self { app, environ: Environ::new(py, settings, mount)? })
     }
 }
 
@@ -96,6 +104,6 @@ pub(crate) fn serve_wsgi(
     descriptors: Vec<i32>,
     on_ready: Py<PyAny>,
 ) -> PyResult<bool> {
-    let handler = WsgiHandler::new(py, app, &settings)?;
-    serve_sync(py, Box::new(handler), &settings, descriptors, on_ready)
+    let handler = WsgiHandler::new(py, app, &settings, Mount::default())?;
+    serve_sync(py, Box::new(handler), |baton| Arc::new(baton), &settings, descriptors, on_ready)
 }

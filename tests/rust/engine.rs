@@ -8,7 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use gohttp::config::EngineConfig;
-use gohttp::http::{BodyEvent, Dispatch, Prebuffer, Request, ResponseHead, ResponseWriter};
+use gohttp::http::{
+    BodyEvent, Dispatch, Prebuffer, Request, RequestHead, ResponseHead, ResponseWriter,
+};
 use gohttp::server::{Driver, Listening, Server};
 
 /// Answers on the driving thread: `/echo` with the body, `/panic` by dropping the writer, anything
@@ -27,7 +29,7 @@ impl Dispatch for Paths {
         writer.respond(head, body.into()).expect("the client waits");
     }
 
-    fn prebuffer(&self) -> Prebuffer {
+    fn prebuffer(&self, _head: &RequestHead) -> Prebuffer {
         Prebuffer { quick: 1024, slow: 1024 }
     }
 }

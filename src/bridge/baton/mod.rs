@@ -13,6 +13,8 @@
 //! being polled. Rules: a thread prefers the free baton to the next job, or nobody would drive
 //! while a queue is worked off; the state is looked at after the driver's waker is registered
 //! ([`crate::server::Driver`] sees to that), or a request is slept over.
+//!
+//! Beside an event loop ([`Baton::beside_a_loop`]) the loop drives for good, and threads only run.
 
 mod costs;
 mod deadline;
@@ -30,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use crate::http::{Dispatch, Prebuffer, Request, ResponseWriter, Room};
+use crate::http::{Dispatch, Prebuffer, Request, RequestHead, ResponseWriter, Room};
 use crate::server::{Driver, Server};
 use crate::wake::lock;
 use costs::Costs;
@@ -76,6 +78,7 @@ struct Stream {
 enum Holder {
     Nobody,
     Worker(usize),
+    /// The monitor, or an event loop: it runs nothing itself.
     Monitor,
 }
 
@@ -139,7 +142,7 @@ impl Schedule {
     /// Whether a thread may be started. One thread is a promise: it is never joined by another.
     fn may_start(&self, max: usize) -> bool {
         self.idle.is_empty()
-            && max > 1
+            && (max > 1 || self.threads == 0)
             && !self.refused
             && self.active() < max
             && self.threads < max + EXTRA_THREADS
@@ -166,7 +169,9 @@ impl Schedule {
 
 /// See the module's text.
 pub(crate) struct Baton {
-    driver: Driver,
+    driver: Arc<Driver>,
+    /// An event loop drives, always.
+    beside_a_loop: bool,
     server: OnceLock<Arc<Server>>,
     handler: Box<dyn SyncHandler>,
     schedule: Mutex<Schedule>,
@@ -190,17 +195,44 @@ thread_local! {
 
 impl Baton {
     /// A baton for `handler`.
-    pub(crate) fn new(driver: Driver, handler: Box<dyn SyncHandler>, limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(
+        driver: Arc<Driver>,
+        handler: Box<dyn SyncHandler>,
+        limits: Limits,
+    ) -> Arc<Self> {
+        Self::with_holder(driver, handler, limits, Holder::Nobody)
+    }
+
+    /// The same where an event loop drives `driver`: threads are started as there is work, and
+    /// [`Self::attach`] takes the place of [`Self::run`].
+    pub(crate) fn beside_a_loop(
+        driver: Arc<Driver>,
+        handler: Box<dyn SyncHandler>,
+        limits: Limits,
+    ) -> Arc<Self> {
+        Self::with_holder(driver, handler, limits, Holder::Monitor)
+    }
+
+    fn with_holder(
+        driver: Arc<Driver>,
+        handler: Box<dyn SyncHandler>,
+        limits: Limits,
+        holder: Holder,
+    ) -> Arc<Self> {
+        let beside_a_loop = holder == Holder::Monitor;
+        // Where no loop is, the calling thread is the first worker.
+        let threads = usize::from(!beside_a_loop);
         Arc::new(Self {
             driver,
+            beside_a_loop,
             server: OnceLock::new(),
             handler,
             schedule: Mutex::new(Schedule {
                 ready: VecDeque::new(),
                 slow: VecDeque::new(),
-                holder: Holder::Nobody,
+                holder,
                 idle: Vec::new(),
-                threads: 1,
+                threads,
                 next_number: 1,
                 called: 0,
                 refused: false,
@@ -208,7 +240,7 @@ impl Baton {
                 streams: Vec::new(),
                 lost: 0,
                 main_lost: false,
-                running: 1,
+                running: threads,
                 wanted: false,
                 pulse: 0,
                 driven_inside: false,
@@ -246,6 +278,26 @@ impl Baton {
             self.work(0);
             self.wait_for_workers()
         }))
+    }
+
+    /// Runs beside the loop that drives `server`.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub(crate) fn attach(self: &Arc<Self>, server: Arc<Server>) -> std::io::Result<()> {
+        if self.server.set(server).is_ok() && self.limits.request_timeout.is_some() {
+            Deadlines::start(self)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the threads beside a loop whose server has stopped. Blocks, detached, until every
+    /// handler has ended or the stop has taken its time; returns whether they all have.
+    pub(crate) fn finish(&self, py: Python<'_>) -> bool {
+        py.detach(|| {
+            self.stop();
+            self.wait_for_workers()
+        })
     }
 
     /// Waits for the other threads' handlers, as long as a stop may take.
@@ -399,7 +451,7 @@ impl Dispatch for BatonDispatch {
         }
     }
 
-    fn prebuffer(&self) -> Prebuffer {
+    fn prebuffer(&self, _head: &RequestHead) -> Prebuffer {
         // The only thread waits for nobody.
         let quick = if self.0.max_threads == 1 { PREBUFFER } else { PREBUFFER_QUICK };
         Prebuffer { quick, slow: PREBUFFER }

@@ -97,7 +97,7 @@ impl Baton {
             return Next::Drive;
         }
         if schedule.holder == Holder::Monitor
-            && *streak < STREAK
+            && (self.beside_a_loop || *streak < STREAK)
             && let Some(job) = self.pop_ready(&mut schedule)
         {
             *streak += 1;
@@ -112,8 +112,10 @@ impl Baton {
         }
         // After a streak this thread wants the baton rather than the next job: run by the holder,
         // these requests cost no hand-off.
-        let wants_baton =
-            schedule.holder == Holder::Monitor && *streak >= STREAK && !schedule.ready.is_empty();
+        let wants_baton = !self.beside_a_loop
+            && schedule.holder == Holder::Monitor
+            && *streak >= STREAK
+            && !schedule.ready.is_empty();
         if !wants_baton
             && schedule.active() <= self.max_threads
             && let Some(job) = schedule.slow.pop_front()
@@ -128,7 +130,7 @@ impl Baton {
             return Next::Stop;
         }
         schedule.idle.push((me, std::thread::current()));
-        if schedule.holder == Holder::Monitor {
+        if schedule.holder == Holder::Monitor && !self.beside_a_loop {
             schedule.wanted = true;
             drop(schedule);
             self.driver.wake_queue().nudge();

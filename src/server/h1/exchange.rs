@@ -10,7 +10,7 @@ use super::encode::{
 };
 use super::parse::Parsed;
 use super::upload::Upload;
-use crate::http::{self, BodyError, Outgoing, Part, Progress, ResponseHead};
+use crate::http::{self, BodyError, Outgoing, Part, Progress, RequestHead, ResponseHead};
 use crate::server::access_log::AccessEntry;
 use crate::server::listener::Transport;
 use bytes::Buf;
@@ -81,7 +81,7 @@ impl<I: Transport> Connection<I> {
             sent: 0,
             access: self.cx.access_log.map(|log| log.begin(&self.info, &parsed.head)),
         };
-        if let Err(after) = self.prebuffer(&mut exchange).await {
+        if let Err(after) = self.prebuffer(&mut exchange, &parsed.head).await {
             if let Some(access) = exchange.access.take() {
                 access.end(exchange.status, exchange.sent, false);
             }
@@ -100,12 +100,16 @@ impl<I: Transport> Connection<I> {
     }
 
     /// Reads a small body before the handler is called, so that it need not wait for it.
-    async fn prebuffer(&mut self, exchange: &mut Exchange) -> Result<(), After> {
-        let limits = self.cx.dispatch.prebuffer();
-        if exchange.upload.ended()
-            || exchange.expects
-            || exchange.upload.missing().is_none_or(|n| n > limits.slow as u64)
-        {
+    async fn prebuffer(
+        &mut self,
+        exchange: &mut Exchange,
+        head: &RequestHead,
+    ) -> Result<(), After> {
+        if exchange.upload.ended() || exchange.expects {
+            return Ok(());
+        }
+        let limits = self.cx.dispatch.prebuffer(head);
+        if exchange.upload.missing().is_none_or(|n| n > limits.slow as u64) {
             return Ok(());
         }
         self.watch.0.arm(self.cx.config.body_timeout);

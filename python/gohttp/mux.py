@@ -1,0 +1,92 @@
+"""`Mux`: which request goes to which handler or app, as Go's `http.ServeMux`."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast, overload
+
+from gohttp import _gohttp
+from gohttp._gohttp import Request, ResponseWriter
+from gohttp.interface import Interface, UnknownInterface, detect_interface
+
+Handler = (
+    Callable[[ResponseWriter, Request], None] | Callable[[ResponseWriter, Request], Awaitable[None]]
+)
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+class Mux:
+    """Patterns, and the handlers and apps that they lead to.
+
+    A pattern is `[METHOD ][HOST]/[PATH]`. `{name}` stands for one segment of the path, `{name...}`
+    at its end for the rest, `{$}` for the end; one that ends in `/` takes everything below it.
+    The most specific pattern wins, whatever the order; two of which neither is more specific
+    cannot be registered together. GET takes HEAD too.
+    """
+
+    def __init__(self) -> None:
+        self._routes = _gohttp.Routes()
+
+    @overload
+    def route(self, pattern: str, fn: None = None) -> Callable[[H], H]: ...
+    @overload
+    def route(self, pattern: str, fn: H) -> H: ...
+    def route(self, pattern: str, fn: H | None = None) -> H | Callable[[H], H]:
+        """Register a handler for a pattern; a decorator when `fn` is left out.
+
+        The handler is called as `fn(w, req)` with a `ResponseWriter` and a `Request`; it may be
+        `async def`.
+
+        Raises `ValueError` for a pattern that is malformed or in conflict with another,
+        `TypeError` when `fn` cannot be called.
+        """
+
+        def register(handler: H) -> H:
+            if not callable(handler):
+                raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
+            self._routes.handle(pattern, handler, _is_async(handler))
+            return handler
+
+        return register if fn is None else register(fn)
+
+    def mount(self, prefix: str, app: object, *, interface: Interface | None = None) -> None:
+        """Give everything at and below `prefix` to another `Mux`, a WSGI or an ASGI app.
+
+        The app sees the prefix as its `SCRIPT_NAME` or `root_path`; an ASGI app's lifespan runs
+        with the server. `interface` says what an app speaks that cannot be told by looking at it.
+        A route that is more specific than the prefix wins over it.
+
+        Raises `ValueError` for a bad prefix or one that is taken, `TypeError` for what is no app,
+        `RuntimeError` while a server runs.
+        """
+        if isinstance(app, Mux):
+            self._routes.mount_routes(prefix, app._routes)
+            return
+        try:
+            spoken = interface or detect_interface(app)
+        except UnknownInterface as error:
+            raise TypeError(f"what is mounted at {prefix!r} {error}") from None
+        if spoken == "native" or not callable(app):
+            raise TypeError(f"what is mounted at {prefix!r} must be a Mux, a WSGI or an ASGI app")
+        if spoken == "asgi":
+            self._routes.mount_asgi(prefix, app)
+        else:
+            self._routes.mount_wsgi(prefix, app)
+
+    def __bool__(self) -> bool:
+        """Whether there is any route."""
+        return bool(self._routes)
+
+
+def _is_async(handler: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004
+    )
+
+
+default = Mux()
+"""What `gohttp.route` fills and `gohttp.run` serves."""
+
+
+def chosen(app: object) -> Mux:
+    """The routes that `app` stands for: itself, or those of `gohttp.route`."""
+    return cast(Mux, app) if isinstance(app, Mux) else default

@@ -1,0 +1,69 @@
+//! An ASGI application in a server: the only one, or one of several under their prefixes.
+
+use std::sync::{Arc, OnceLock};
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::scope::ScopeMaker;
+use crate::bridge::mount::Mount;
+
+/// An application, and what makes its scopes.
+pub(crate) struct AsgiApp {
+    pub(super) app: Py<PyAny>,
+    pub(super) scopes: ScopeMaker,
+}
+
+impl AsgiApp {
+    /// `root_path` is the whole server's; `state` is what the lifespan left.
+    ///
+    /// # Errors
+    /// Only if Python is out of memory.
+    pub(crate) fn new(
+        py: Python<'_>,
+        app: Py<PyAny>,
+        root_path: &str,
+        mount: &Mount,
+        state: Option<Py<PyDict>>,
+    ) -> PyResult<Self> {
+        Ok(Self { app, scopes: ScopeMaker::new(py, root_path, mount, state)? })
+    }
+}
+
+/// An application that a route leads to, once its lifespan has begun.
+pub(crate) struct AsgiMount {
+    app: Py<PyAny>,
+    ready: OnceLock<Arc<AsgiApp>>,
+}
+
+impl AsgiMount {
+    pub(crate) fn new(app: Py<PyAny>) -> Self {
+        Self { app, ready: OnceLock::new() }
+    }
+
+    /// The application itself.
+    pub(crate) fn app(&self) -> &Py<PyAny> {
+        &self.app
+    }
+
+    /// Says where it is and what its lifespan left. Only the first time counts.
+    ///
+    /// # Errors
+    /// Only if Python is out of memory.
+    pub(crate) fn prepare(
+        &self,
+        py: Python<'_>,
+        root_path: &str,
+        mount: &Mount,
+        state: Option<Py<PyDict>>,
+    ) -> PyResult<()> {
+        let made = AsgiApp::new(py, self.app.clone_ref(py), root_path, mount, state)?;
+        // Set once: a server is started once.
+        let _ = self.ready.set(Arc::new(made));
+        Ok(())
+    }
+
+    pub(super) fn ready(&self) -> Option<Arc<AsgiApp>> {
+        self.ready.get().cloned()
+    }
+}

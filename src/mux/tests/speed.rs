@@ -1,0 +1,59 @@
+//! What a lookup costs. Run with
+//! `cargo test --release --no-default-features --lib mux::tests::speed -- --ignored --nocapture`.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use crate::mux::{Match, Mux};
+
+const ROUNDS: usize = 2_000;
+
+/// Routes as an API has them, four to a resource.
+fn routes(count: usize) -> Mux<usize> {
+    let mut mux = Mux::default();
+    for at in 0..count {
+        let resource = at / 4;
+        let pattern = match at % 4 {
+            0 => format!("GET /api/v1/resource{resource}"),
+            1 => format!("POST /api/v1/resource{resource}"),
+            2 => format!("GET /api/v1/resource{resource}/{{id}}"),
+            _ => format!("/api/v1/resource{resource}/{{id}}/parts/"),
+        };
+        mux.handle(&pattern, at).expect("no conflict");
+    }
+    mux
+}
+
+/// Nanoseconds per lookup over paths that lead to all routes in turn.
+fn cost(mux: &Mux<usize>, path: impl Fn(usize) -> String) -> f64 {
+    let resources = mux.patterns().count().div_ceil(4);
+    let paths: Vec<String> = (0..resources).map(|n| path(n * 7919 % resources)).collect();
+    let lookups = (ROUNDS * 250 / paths.len()).max(1) * paths.len();
+    let round = || {
+        let start = Instant::now();
+        for path in paths.iter().cycle().take(lookups) {
+            let found = mux.find(b"GET", b"localhost:8000", black_box(path.as_bytes()));
+            assert!(matches!(black_box(found), Match::Handler { .. }));
+        }
+        start.elapsed().as_nanos() as f64 / lookups as f64
+    };
+    (0..5).map(|_| round()).fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+#[ignore = "prints figures; wants a release build"]
+fn cost_of_a_lookup_with_1_and_1000_routes() {
+    let start = Instant::now();
+    let many = routes(1000);
+    println!("registering 1,000 routes: {:?}", start.elapsed());
+    let mut exact = Mux::default();
+    exact.handle("GET /api/v1/resource0", 0).expect("no conflict");
+    let mut wild = Mux::default();
+    wild.handle("GET /api/v1/resource0/{id}", 0).expect("no conflict");
+    let plain = |n: usize| format!("/api/v1/resource{n}");
+    let valued = |n: usize| format!("/api/v1/resource{n}/4711");
+    println!("plain path, 1 route:      {:6.1} ns", cost(&exact, plain));
+    println!("plain path, 1,000 routes: {:6.1} ns", cost(&many, plain));
+    println!("one value, 1 route:       {:6.1} ns", cost(&wild, valued));
+    println!("one value, 1,000 routes:  {:6.1} ns", cost(&many, valued));
+}

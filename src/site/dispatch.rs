@@ -1,0 +1,120 @@
+//! The engine's end of a site: who answers which request.
+
+use bytes::Bytes;
+
+use super::table::{By, Found, Shared};
+use crate::asgi::InboxDispatch;
+use crate::bridge::baton::BatonDispatch;
+use crate::http::{
+    Dispatch, Prebuffer, Request, RequestHead, ResponseHead, ResponseWriter, Room, reason_phrase,
+};
+
+/// Gives requests to threads, to the event loop, or answers them.
+pub(super) struct SiteDispatch {
+    table: Shared,
+    root_path: Vec<u8>,
+    threads: BatonDispatch,
+    /// Where there are ASGI applications.
+    event_loop: Option<InboxDispatch>,
+}
+
+impl SiteDispatch {
+    /// `root_path`: what a proxy may have left before the paths.
+    pub(super) fn new(
+        table: Shared,
+        root_path: &str,
+        threads: BatonDispatch,
+        event_loop: Option<InboxDispatch>,
+    ) -> Self {
+        let root_path = root_path.trim_end_matches('/').into();
+        Self { table, root_path, threads, event_loop }
+    }
+
+    fn find(&self, head: &RequestHead) -> Found {
+        let path = head.path();
+        let path = match path.strip_prefix(&*self.root_path) {
+            Some([]) => b"/",
+            Some(below) if below[0] == b'/' => below,
+            _ => path,
+        };
+        self.table.find(head.method(), head.host().unwrap_or_default(), path)
+    }
+}
+
+impl Dispatch for SiteDispatch {
+    fn dispatch(&self, mut request: Request, mut writer: ResponseWriter) {
+        match self.find(&request.head) {
+            Found::To(by, routed) => {
+                request.routed = Some(routed);
+                match (by, &self.event_loop) {
+                    (By::Thread, _) => self.threads.dispatch(request, writer),
+                    (By::Loop, Some(event_loop)) => event_loop.dispatch(request, writer),
+                    // There is a loop where there are applications for it.
+                    (By::Loop, None) => writer.fail(500),
+                    (By::Engine(answers), _) => answers.dispatch(request, writer),
+                }
+            }
+            Found::Redirect(path) => redirect(&request.head, path, &mut writer),
+            Found::NotAllowed(allow) => {
+                let mut head = plain(405);
+                // Methods are tokens.
+                let _ = head.push(b"allow", allow.join(", ").as_bytes());
+                respond(head, &mut writer);
+            }
+            Found::Nothing => respond(plain(404), &mut writer),
+        }
+    }
+
+    fn tick(&self) {
+        self.threads.tick();
+        if let Some(event_loop) = &self.event_loop {
+            event_loop.tick();
+        }
+    }
+
+    fn room(&self) -> Room {
+        // An event loop always has room; threads may not, and who comes next is not known.
+        if self.event_loop.is_some() { Room::Free } else { self.threads.room() }
+    }
+
+    fn prebuffer(&self, head: &RequestHead) -> Prebuffer {
+        match self.find(head) {
+            Found::To(By::Thread, _) => self.threads.prebuffer(head),
+            _ => Prebuffer::default(),
+        }
+    }
+}
+
+/// Go's mux answers 301, which has clients make a GET of a POST; 308 does not.
+fn redirect(request: &RequestHead, path: String, writer: &mut ResponseWriter) {
+    let status = if matches!(request.method(), b"GET" | b"HEAD") { 301 } else { 308 };
+    // `//host/` would lead to another server.
+    let mut location = format!("/{}", path.trim_start_matches('/'));
+    if !request.query().is_empty() {
+        location.push('?');
+        location.push_str(&String::from_utf8_lossy(request.query()));
+    }
+    let mut head = ResponseHead::new(status);
+    if head.push(b"location", location.as_bytes()).is_err() {
+        head = ResponseHead::new(400);
+    }
+    respond_with(head, Bytes::new(), writer);
+}
+
+fn plain(status: u16) -> ResponseHead {
+    ResponseHead::text(status, body(status).len())
+}
+
+fn body(status: u16) -> String {
+    format!("{status} {}\n", reason_phrase(status))
+}
+
+fn respond(head: ResponseHead, writer: &mut ResponseWriter) {
+    let body = body(head.status());
+    respond_with(head, body.into(), writer);
+}
+
+fn respond_with(head: ResponseHead, body: Bytes, writer: &mut ResponseWriter) {
+    // The only error here is a client gone, whom nothing can be told.
+    let _ = writer.respond(head, body);
+}

@@ -1,0 +1,10 @@
+//! A site: patterns that lead to handlers of all faces. It stands on the faces as they stand on the
+//! bridge.
+
+mod dispatch;
+mod handler;
+mod serve;
+mod table;
+
+pub(crate) use serve::{serve_site, start_site};
+pub(crate) use table::Routes;

@@ -1,0 +1,228 @@
+//! The table of routes that Python fills, and what a path finds in it.
+
+use std::any::Any;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::asgi::AsgiMount;
+use crate::http::{Dispatch, Routed};
+use crate::mux::{Match, Mux, PatternError};
+use crate::native::Route;
+use crate::wsgi::WsgiMount;
+
+/// What a pattern leads to.
+#[derive(Clone)]
+enum Target {
+    Native(Arc<Route>),
+    Wsgi(Arc<WsgiMount>),
+    Asgi(Arc<AsgiMount>),
+    /// Another table, under a prefix of so many segments.
+    Table(Shared, usize),
+    /// What the engine answers itself, under a prefix of so many segments.
+    Engine(Arc<dyn Dispatch>, usize),
+}
+
+/// Who answers a request.
+pub(super) enum By {
+    /// A thread.
+    Thread,
+    /// The event loop.
+    Loop,
+    /// The engine itself.
+    Engine(Arc<dyn Dispatch>),
+}
+
+/// Where a request goes.
+pub(super) enum Found {
+    To(By, Routed),
+    /// To another path, escaped.
+    Redirect(String),
+    /// Nowhere with this method; what `Allow` says.
+    NotAllowed(Vec<String>),
+    Nothing,
+}
+
+/// An application under its whole prefix.
+pub(super) enum Mounted {
+    Wsgi(Arc<WsgiMount>),
+    Asgi(Arc<AsgiMount>),
+}
+
+#[derive(Default)]
+struct Table {
+    mux: Mux<Target>,
+    /// Prefixes and what is mounted there, in order.
+    mounts: Vec<(String, Target)>,
+    /// Where this table itself is mounted.
+    mounted_at: Option<String>,
+    /// A server has been started: what must be there from the start cannot come any more.
+    serving: bool,
+}
+
+/// A table that several hold.
+#[derive(Clone, Default)]
+pub(super) struct Shared(Arc<RwLock<Table>>);
+
+impl Shared {
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds what a path, as sent, leads to.
+    pub(super) fn find(&self, method: &[u8], host: &[u8], path: &[u8]) -> Found {
+        let table = self.read();
+        let (target, values) = match table.mux.find(method, host, path) {
+            Match::Handler { handler, values, .. } => {
+                let text = |(_, value): (_, &[u8])| String::from_utf8_lossy(value).into_owned();
+                (handler, values.iter().map(text).collect())
+            }
+            Match::Redirect(path) => return Found::Redirect(path),
+            Match::MethodNotAllowed(allow) => return Found::NotAllowed(allow),
+            Match::None => return Found::Nothing,
+        };
+        let to = |by, target: Arc<dyn Any + Send + Sync>, values| {
+            Found::To(by, Routed { target, values })
+        };
+        match target {
+            Target::Native(route) => to(By::Thread, route.clone(), values),
+            Target::Wsgi(mount) => to(By::Thread, mount.clone(), values),
+            Target::Asgi(mount) => to(By::Loop, mount.clone(), values),
+            Target::Engine(answers, segments) => {
+                // What lies below the prefix, as sent: its one value.
+                let (_, below) = split_prefix(path, *segments);
+                let below = String::from_utf8_lossy(below).into_owned();
+                to(By::Engine(answers.clone()), Arc::new(()), vec![below])
+            }
+            Target::Table(inner, segments) => {
+                let (prefix, below) = split_prefix(path, *segments);
+                let below = if below.is_empty() { b"/" } else { below };
+                match inner.find(method, host, below) {
+                    Found::Redirect(below) => {
+                        Found::Redirect(format!("{}{below}", String::from_utf8_lossy(prefix)))
+                    }
+                    found => found,
+                }
+            }
+        }
+    }
+
+    /// All applications with their whole prefixes, this table being at `prefix`. From now on none
+    /// can be added.
+    pub(super) fn freeze(&self, prefix: &str) -> Vec<(String, Mounted)> {
+        let mut table = self.write();
+        table.serving = true;
+        let mut all = Vec::new();
+        for (place, target) in &table.mounts {
+            let whole = format!("{prefix}{place}");
+            match target {
+                Target::Wsgi(mount) => all.push((whole, Mounted::Wsgi(mount.clone()))),
+                Target::Asgi(mount) => all.push((whole, Mounted::Asgi(mount.clone()))),
+                Target::Table(inner, _) => all.extend(inner.freeze(&whole)),
+                Target::Native(_) | Target::Engine(..) => {}
+            }
+        }
+        all
+    }
+
+    /// Whether this is, or holds, `other`.
+    fn holds(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+            || self.read().mounts.iter().any(|(_, target)| match target {
+                Target::Table(inner, _) => inner.holds(other),
+                _ => false,
+            })
+    }
+}
+
+/// A path's first `segments` segments, each with the slash before it, and the rest.
+fn split_prefix(path: &[u8], segments: usize) -> (&[u8], &[u8]) {
+    let end = memchr::memchr_iter(b'/', path).nth(segments).unwrap_or(path.len());
+    path.split_at(if segments == 0 { 0 } else { end })
+}
+
+/// Patterns and what they lead to, as Go's ServeMux.
+#[pyclass(frozen, module = "gohttp._gohttp")]
+pub(crate) struct Routes(pub(super) Shared);
+
+impl Routes {
+    fn mount(&self, prefix: &str, make: impl FnOnce(usize) -> Target) -> PyResult<()> {
+        let prefix = prefix.trim_end_matches('/');
+        let path = &prefix[prefix.find('/').unwrap_or(prefix.len())..];
+        let target = make(path.matches('/').count());
+        let mut table = self.0.write();
+        if table.serving {
+            return Err(PyRuntimeError::new_err(format!(
+                "nothing can be mounted at {prefix:?} any more: the server is running; mount it \
+                 before that"
+            )));
+        }
+        let path = path.to_owned();
+        table.mux.mount(prefix, target.clone()).map_err(refused)?;
+        table.mounts.push((path, target));
+        Ok(())
+    }
+}
+
+fn refused(error: PatternError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+#[pymethods]
+impl Routes {
+    #[new]
+    fn new() -> Self {
+        Self(Shared::default())
+    }
+
+    /// Registers a handler. Raises `ValueError` for a pattern that is malformed, or in conflict
+    /// with another.
+    fn handle(&self, pattern: &str, handler: Py<PyAny>, is_async: bool) -> PyResult<()> {
+        let names = crate::mux::wildcards(pattern).map_err(refused)?;
+        let route = Route { handler, is_async, pattern: pattern.to_owned(), names };
+        self.0.write().mux.handle(pattern, Target::Native(Arc::new(route))).map_err(refused)
+    }
+
+    /// Mounts a WSGI application. Raises `ValueError` for a bad prefix, `RuntimeError` while a
+    /// server runs; so do the others.
+    fn mount_wsgi(&self, prefix: &str, app: Py<PyAny>) -> PyResult<()> {
+        self.mount(prefix, |_| Target::Wsgi(Arc::new(WsgiMount::new(app))))
+    }
+
+    /// Mounts an ASGI application.
+    fn mount_asgi(&self, prefix: &str, app: Py<PyAny>) -> PyResult<()> {
+        self.mount(prefix, |_| Target::Asgi(Arc::new(AsgiMount::new(app))))
+    }
+
+    /// Mounts another table, once.
+    fn mount_routes(&self, prefix: &str, other: &Self) -> PyResult<()> {
+        if other.0.holds(&self.0) {
+            return Err(PyValueError::new_err("a Mux cannot be mounted in itself"));
+        }
+        if let Some(at) = &other.0.read().mounted_at {
+            return Err(PyValueError::new_err(format!("this Mux is mounted at {at:?} already")));
+        }
+        self.mount(prefix, |segments| Target::Table(other.0.clone(), segments))?;
+        other.0.write().mounted_at = Some(prefix.to_owned());
+        Ok(())
+    }
+
+    /// The ASGI applications in it and in what is mounted in it, with their prefixes. From now on
+    /// none can be added.
+    fn asgi_apps(&self, py: Python<'_>) -> Vec<(String, Py<PyAny>)> {
+        let asgi = |(prefix, mounted)| match mounted {
+            Mounted::Asgi(mount) => Some((prefix, mount.app().clone_ref(py))),
+            Mounted::Wsgi(_) => None,
+        };
+        self.0.freeze("").into_iter().filter_map(asgi).collect()
+    }
+
+    fn __bool__(&self) -> bool {
+        !self.0.read().mux.is_empty()
+    }
+}
