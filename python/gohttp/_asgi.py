@@ -1,17 +1,20 @@
 """The event loop under an ASGI app, with the engine on its thread or beside it."""
 
 import asyncio
+import inspect
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from gohttp import GohttpError, _gohttp
+from gohttp import _gohttp, early_stop
 from gohttp._gohttp import Request, ResponseWriter
 from gohttp._native_api import _running, handle
 from gohttp._selector import EngineSelector
+from gohttp.abrupt_end import end_with_threads_running
 from gohttp.interface import kind
 from gohttp.lifespan import AsgiApp, Lifespan
 from gohttp.mux import Mux
@@ -30,9 +33,17 @@ def serve(app: object, settings: Any, descriptors: list[int], on_ready: Callable
     """
     host = _host(settings)
     served = _Site(app) if isinstance(app, Mux) else _OneApp(cast(AsgiApp, app))
-    with asyncio.Runner(loop_factory=host.new_loop) as runner:
-        # One root task from start to end: anyio hangs its worker threads on it.
-        return runner.run(_main(served, host, settings, descriptors, on_ready))
+    try:
+        with asyncio.Runner(loop_factory=host.new_loop) as runner:
+            # One root task from start to end: anyio hangs its worker threads on it.
+            ends = runner.run(_main(served, host, settings, descriptors, on_ready))
+            if not ends[1]:
+                # The runner would wait for what does not end.
+                end_with_threads_running()
+            return ends
+    finally:
+        if _in_main_thread():
+            signal.set_wakeup_fd(-1)
 
 
 def _host(settings: Any) -> "_Host":
@@ -72,7 +83,9 @@ class _OnOneThread:
         self._stopped: asyncio.Event | None = None
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.SelectorEventLoop(EngineSelector(self.engine, self._on_stopped))
+        loop = asyncio.SelectorEventLoop(EngineSelector(self.engine, self._on_stopped))
+        _wake_for_signals(loop)
+        return loop
 
     def _on_stopped(self) -> None:
         if self._stopped is not None:
@@ -81,6 +94,20 @@ class _OnOneThread:
     async def run(self) -> None:
         self._stopped = asyncio.Event()
         await self._stopped.wait()
+
+    def close(self) -> None:
+        """Nothing is to be done: the loop closes its selector."""
+
+
+def _wake_for_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """Have Python's own signal handlers run at once: the engine sleeps through signals."""
+    pipe = getattr(loop, "_csock", None)  # what asyncio uses for its own handlers
+    if pipe is not None and _in_main_thread():
+        signal.set_wakeup_fd(pipe.fileno(), warn_on_full_buffer=False)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 class _Beside:
@@ -106,11 +133,26 @@ class _Beside:
         loop.add_reader(self._bell, self._rung)
         threading.Thread(target=drive, name="gohttp-engine", daemon=True).start()
         await stopped.wait()
-        loop.remove_reader(self._bell)
+
+    def close(self) -> None:
+        """No request is left whom the engine could tell something."""
+        asyncio.get_running_loop().remove_reader(self._bell)
         os.close(self._bell)
 
 
 _Host = _OnOneThread | _Beside
+
+
+def as_coroutine_function(app: AsgiApp) -> AsgiApp:
+    """`app`, such that nothing of it runs before its task does: it has a context of its own."""
+    call = getattr(type(app), "__call__", None)  # noqa: B004
+    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call):
+        return app
+
+    async def in_task(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+
+    return in_task
 
 
 class _OneApp:
@@ -159,10 +201,11 @@ async def _main(
     started: list[Lifespan] = []
     states: _States = []
     try:
-        for lifespan in lifespans:
-            states.append(await lifespan.startup())
-            started.append(lifespan)
-    except GohttpError:
+        with early_stop.watching():
+            for lifespan in lifespans:
+                states.append(await lifespan.startup())
+                started.append(lifespan)
+    except BaseException:
         await _end(started, settings.graceful_timeout)
         raise
     served.start(host.engine, settings, descriptors, states)
@@ -179,8 +222,29 @@ async def _main(
         None, host.engine.finish_threads
     )
     await _end(started, host.engine.remaining(settings.graceful_timeout))
+    rest_ended = await _end_the_rest(host.engine.remaining(settings.graceful_timeout))
+    host.close()
     _gohttp.flush_logging()
-    return in_time and threads_ended, clean and threads_ended
+    ended = threads_ended and rest_ended
+    return in_time and ended, clean and ended
+
+
+async def _end_the_rest(timeout: float) -> bool:
+    """Cancel the app's own tasks and wait for its executor's threads; whether all have ended."""
+    loop = asyncio.get_running_loop()
+    tasks = asyncio.all_tasks() - {cast("asyncio.Task[object]", asyncio.current_task())}
+    for task in tasks:
+        task.cancel()
+    executor = loop.create_task(loop.shutdown_default_executor())
+    _, running = await asyncio.wait({*tasks, executor}, timeout=timeout)
+    if not running:
+        return True
+    logger.warning(
+        "%d tasks of the app and %s were still running after graceful_timeout and are abandoned.",
+        len(running - {executor}),
+        "threads of its executor" if executor in running else "no thread",
+    )
+    return False
 
 
 async def _end(lifespans: list[Lifespan], timeout: float) -> None:

@@ -1,15 +1,13 @@
 """From a config and listening sockets to the face that serves the app."""
 
 import faulthandler
-import logging
-import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 
 from gohttp import _gohttp, logs, worker
+from gohttp.abrupt_end import end_with_threads_running
 from gohttp.config import Config
 from gohttp.interface import Interface
 
@@ -76,11 +74,3 @@ def serve(
     if not clean:
         end_with_threads_running()
     return 0
-
-
-def end_with_threads_running() -> None:
-    """End the process although handlers still run: Python would wait for them, or crash."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)

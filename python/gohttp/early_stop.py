@@ -1,7 +1,10 @@
-"""SIGTERM and SIGINT before the engine handles them: while the app is imported."""
+"""SIGTERM and SIGINT before the engine handles them: while the app is imported and started."""
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _state = {"asked": 0}
 
@@ -14,6 +17,21 @@ def watch() -> None:
     """Have both signals raise `EarlyStop` in this process, and be remembered."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
+
+
+@contextmanager
+def watching() -> Iterator[None]:
+    """The same for a while, in the main thread; then signals do what they do by default."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    watch()
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+    check()
 
 
 def check() -> None:

@@ -57,6 +57,22 @@ struct Inner {
     ready: bool,
 }
 
+impl Inner {
+    /// Takes an edge. It is taken before the descriptor is read, never after: whatever comes while
+    /// it is read makes another.
+    fn look(&mut self, cx: &mut Context<'_>) {
+        if self.ready {
+            return;
+        }
+        if let Poll::Ready(edge) = self.epoll.poll_read_ready(cx) {
+            self.ready = true;
+            if let Ok(mut edge) = edge {
+                edge.clear_ready();
+            }
+        }
+    }
+}
+
 /// What runs whether Python does or not.
 struct Core {
     driver: Arc<Driver>,
@@ -152,15 +168,11 @@ impl AsgiEngine {
         lock(&self.inner).take();
     }
 
-    /// The watched descriptor had no events: wait for the next edge.
+    /// The watched descriptor had no events: wait for the next edge. One that has come meanwhile
+    /// is seen by the next `drive`.
     fn quiet(&self) {
-        let _entered = self.core.driver.enter();
         if let Some(inner) = &mut *lock(&self.inner) {
             inner.ready = false;
-            let mut cx = Context::from_waker(std::task::Waker::noop());
-            if let Poll::Ready(Ok(mut guard)) = inner.epoll.poll_read_ready(&mut cx) {
-                guard.clear_ready();
-            }
         }
     }
 
@@ -168,6 +180,7 @@ impl AsgiEngine {
     /// the requests that came. Returns 1 if the watched descriptor may have events, plus 2, once,
     /// if the server has stopped.
     fn drive(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<u8> {
+        self.core.watch.arrive();
         let ready = py.detach(|| {
             self.core.watch.enter(&self.core.driver);
             let ready = self.drive_detached(timeout);
@@ -331,7 +344,7 @@ impl AsgiEngine {
         self.core.driver.drive(|cx| {
             let mut inner = lock(&self.inner);
             if let Some(inner) = &mut *inner {
-                inner.ready |= inner.epoll.poll_read_ready(cx).is_ready();
+                inner.look(cx);
             }
             let ready = inner.as_ref().is_some_and(|inner| inner.ready);
             let stopped = !self.told.load(Relaxed)

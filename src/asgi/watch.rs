@@ -42,6 +42,11 @@ pub(super) struct Watch {
     left: Condvar,
     /// Odd while the loop's thread runs Python; counts up at each change.
     pulse: AtomicU64,
+    /// When it last went to Python, and the pulse then reported, if any.
+    left_at: Mutex<Instant>,
+    reported: AtomicU64,
+    /// After how long the log is told.
+    after: OnceLock<Duration>,
     asleep: AtomicBool,
     monitor: OnceLock<Thread>,
 }
@@ -59,6 +64,9 @@ impl Default for Watch {
             left: Condvar::new(),
             // Python is what calls.
             pulse: AtomicU64::new(1),
+            left_at: Mutex::new(Instant::now()),
+            reported: AtomicU64::new(0),
+            after: OnceLock::new(),
             asleep: AtomicBool::new(false),
             monitor: OnceLock::new(),
         }
@@ -66,9 +74,23 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// The loop's thread is about to drive: waits until nobody else does.
+    /// The loop's thread is back from Python, and still has the GIL: a turn is over before anybody
+    /// else can look at it.
+    pub(super) fn arrive(&self) {
+        let pulse = self.pulse.fetch_add(1, Relaxed);
+        let Some(after) = self.after.get() else { return };
+        let kept = lock(&self.left_at).elapsed();
+        if kept >= *after && self.reported.load(Relaxed) != pulse {
+            log::warn!(
+                target: "gohttp.error",
+                "the event loop has been kept for {:.1} s: nothing else ran on it. Where is not known, since Python's lock (GIL) was kept as well: by compiled code?",
+                kept.as_secs_f64(),
+            );
+        }
+    }
+
+    /// It is about to drive: waits until nobody else does.
     pub(super) fn enter(&self, driver: &Driver) {
-        self.pulse.fetch_add(1, Relaxed);
         let mut turn = lock(&self.turn);
         while turn.monitor {
             turn.wanted = true;
@@ -80,6 +102,9 @@ impl Watch {
 
     /// It goes back to Python.
     pub(super) fn leave(&self) {
+        if self.after.get().is_some() {
+            *lock(&self.left_at) = Instant::now();
+        }
         self.pulse.fetch_add(1, Relaxed);
         if self.asleep.load(Relaxed)
             && self.asleep.swap(false, Relaxed)
@@ -109,6 +134,9 @@ pub(super) fn start<E: Driven>(
     let reports = match slow {
         None => None,
         Some((after, thread)) => {
+            // Set once: an engine is started once.
+            let _ = engine.watch().after.set(after);
+            *lock(&engine.watch().left_at) = Instant::now();
             let (sender, receiver) = channel();
             let weak = Arc::downgrade(engine);
             std::thread::Builder::new()
@@ -190,7 +218,13 @@ fn report<E: Driven>(
         if !goes_on() {
             continue;
         }
-        tell(since, thread, goes_on);
+        tell(since, thread, || {
+            let goes_on = goes_on();
+            if let Some(engine) = engine.upgrade().filter(|_| goes_on) {
+                engine.watch().reported.store(pulse, Relaxed);
+            }
+            goes_on
+        });
     }
 }
 
@@ -206,7 +240,7 @@ fn tell(since: Instant, thread: c_ulong, goes_on: impl Fn() -> bool) {
             .and_then(|stack| stack.extract::<String>());
         log::warn!(
             target: "gohttp.error",
-            "the event loop has been kept for {:.1} s by one callback: nothing else runs on it. It is here:\n{}",
+            "the event loop has been kept for {:.1} s: nothing else runs on it. It is here:\n{}",
             since.elapsed().as_secs_f64(),
             stack.unwrap_or_else(|error| error.to_string())
         );
