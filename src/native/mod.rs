@@ -1,5 +1,6 @@
 //! The native face: `w, req` handlers as in Go's net/http, on the shared exchange.
 
+mod body;
 mod headers;
 mod request;
 mod sniff;
@@ -51,10 +52,11 @@ impl NativeHandler {
         writer: ResponseWriter,
     ) {
         let is_done = (|| {
+            let version = request.head.version();
             let request =
                 Bound::new(py, NativeRequest::new(request, route.clone(), baton.clone()))?;
             let describe = || app::describe(request.get().head());
-            let writer = Bound::new(py, NativeWriter::new(writer, baton.clone()))?;
+            let writer = Bound::new(py, NativeWriter::new(writer, baton.clone(), version))?;
             let ran = self.run(py, route, &request, &writer);
             if let Err(error) = &ran {
                 writer.get().fail(py, &describe(), error);

@@ -1,18 +1,18 @@
 //! `Request` as native handlers see it.
 
 use std::sync::{Arc, Mutex};
-use std::task::Context;
 
 use pyo3::exceptions::PyKeyError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::Route;
+use super::body::Body;
 use super::headers::Headers;
 use crate::bridge::baton::Baton;
-use crate::bridge::convert::{body_error, latin1};
-use crate::bridge::fresh_bytes::{WORTH, receive};
-use crate::http::{BodyEvent, Request, RequestHead, forwarded};
+use crate::bridge::convert::latin1;
+use crate::http::{Request, RequestHead, forwarded};
 use crate::wake::lock;
 
 /// A request. All of it may be read from any thread, also after the handler has ended.
@@ -22,33 +22,45 @@ pub(crate) struct NativeRequest {
     route: Arc<Route>,
     baton: Arc<Baton>,
     headers: Mutex<Option<Py<Headers>>>,
-    body: Mutex<Option<Py<PyBytes>>>,
+    body: Body,
+    /// What has been made of it, by the names of the functions that made it.
+    kept: Mutex<Option<Py<PyDict>>>,
 }
 
 impl NativeRequest {
     pub(super) fn new(request: Request, route: Arc<Route>, baton: Arc<Baton>) -> Self {
-        Self { request, route, baton, headers: Mutex::default(), body: Mutex::default() }
+        Self {
+            request,
+            route,
+            baton,
+            headers: Mutex::default(),
+            body: Body::default(),
+            kept: Mutex::default(),
+        }
     }
 
     pub(super) fn head(&self) -> &RequestHead {
         &self.request.head
     }
 
-    fn receive(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
-        if let Some(length) = self.head().content_length().and_then(|n| usize::try_from(n).ok())
-            && WORTH.contains(&length)
-        {
-            let poll = |sink: &mut _, cx: &mut Context<'_>| self.request.poll_body_into(sink, cx);
-            return Ok(receive(py, &self.baton, &[], length, poll)?.unbind());
+    /// Calls `gohttp._request.NAME` with this request, once; what it gave is given again.
+    fn derived<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let kept = slf.get().kept(py);
+        if let Some(known) = kept.get_item(name)? {
+            return Ok(known);
         }
-        let mut received = Vec::new();
-        loop {
-            match self.baton.wait(py, |cx| self.request.poll_body(cx)) {
-                BodyEvent::Data(data) => received.extend_from_slice(&data),
-                BodyEvent::End => return Ok(PyBytes::new(py, &received).unbind()),
-                BodyEvent::Failed(error) => return Err(body_error(py, error)),
-            }
+        let made = py.import(intern!(py, "gohttp._request"))?.call_method1(name, (slf,))?;
+        kept.set_item(name, &made)?;
+        Ok(made)
+    }
+
+    fn kept<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        if let Some(kept) = &*lock(&self.kept) {
+            return kept.bind(py).clone();
         }
+        let made = PyDict::new(py);
+        lock(&self.kept).get_or_insert_with(|| made.unbind()).bind(py).clone()
     }
 }
 
@@ -143,15 +155,69 @@ impl NativeRequest {
     }
 
     /// The whole body. Waits for the client as long as it must; raises `ConnectionResetError` if
-    /// it goes before the end, another `OSError` if the body is broken, too large or late.
+    /// it goes before the end, another `OSError` if the body is broken, too large or late, and
+    /// `RuntimeError` once `read` has given some of it.
     #[getter]
     pub(super) fn body(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
-        if let Some(body) = &*lock(&self.body) {
-            return Ok(body.clone_ref(py));
-        }
-        let body = self.receive(py)?;
-        *lock(&self.body) = Some(body.clone_ref(py));
-        Ok(body)
+        self.body.whole(py, &self.request, &self.baton)
+    }
+
+    /// A piece of the body of up to `size` bytes, as it comes; empty at the end. Without `size`,
+    /// the rest. Waits and raises as `body` does.
+    #[pyo3(signature = (size=None, /))]
+    fn read(&self, py: Python<'_>, size: Option<i64>) -> PyResult<Py<PyBytes>> {
+        let size = size.and_then(|size| usize::try_from(size).ok());
+        self.body.read(py, &self.request, &self.baton, size)
+    }
+
+    /// The body as text, by the charset of its Content-Type, else UTF-8. Raises
+    /// `UnicodeDecodeError` if it is none, and as `body` does.
+    #[getter]
+    fn text<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::derived(slf, "text")
+    }
+
+    /// What the body, as JSON, says. Raises `ValueError` if it is none, and as `body` does.
+    fn json<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::derived(slf, "json")
+    }
+
+    /// The fields and files of a form, `application/x-www-form-urlencoded` or
+    /// `multipart/form-data`: a `Form`. Files beyond 64 KiB are on disk. Raises `ValueError` if the
+    /// body is none or goes beyond limits (128 parts, 8 MiB of fields), and as `read` does.
+    fn form<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::derived(slf, "form")
+    }
+
+    /// The values of the query: a mapping of names to their first values; `get_all` has all.
+    #[getter]
+    fn query<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::derived(slf, "query")
+    }
+
+    /// The cookies, by name.
+    #[getter]
+    fn cookies<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::derived(slf, "cookies")
+    }
+
+    /// Name and password of basic authentication (RFC 7617); `None` if there are none.
+    #[getter]
+    fn basic_auth<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::derived(slf, "basic_auth")
+    }
+
+    /// `'http'`, or `'https'` where a trusted proxy says so.
+    #[getter]
+    fn scheme(&self) -> &'static str {
+        let conn = self.request.conn();
+        forwarded(self.head(), conn).scheme.unwrap_or(conn.scheme)
+    }
+
+    /// A dictionary of this request for middleware and handlers to leave things in.
+    #[getter]
+    fn context<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::derived(slf, "context")
     }
 
     /// Whether the client has gone.

@@ -1,19 +1,21 @@
 //! `ResponseWriter` as native handlers see it.
 
+use std::os::fd::IntoRawFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use pyo3::exceptions::{PyConnectionResetError, PyRuntimeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
 use super::headers::Headers;
 use super::sniff;
 use crate::bridge::app;
 use crate::bridge::baton::Baton;
 use crate::bridge::convert::{bytes_like, from_latin1};
-use crate::http::{FieldError, ResponseHead, ResponseWriter, WriteError};
+use crate::http::{FieldError, ResponseHead, ResponseWriter, Version, WriteError};
 use crate::wake::lock;
 
 /// A body up to this size is sent with its length in one piece; a longer one is streamed.
@@ -34,15 +36,18 @@ pub(crate) struct NativeWriter {
     state: Mutex<State>,
     headers: Mutex<Option<Py<Headers>>>,
     baton: Arc<Baton>,
+    /// The client knows interim responses, and the connection is its own.
+    interim: bool,
     handed_over: AtomicBool,
 }
 
 impl NativeWriter {
-    pub(super) fn new(writer: ResponseWriter, baton: Arc<Baton>) -> Self {
+    pub(super) fn new(writer: ResponseWriter, baton: Arc<Baton>, version: Version) -> Self {
         Self {
             state: Mutex::new(State { writer, status: None, buffer: Vec::new(), settled: false }),
             headers: Mutex::default(),
             baton,
+            interim: version == Version::Http11,
             handed_over: AtomicBool::new(false),
         }
     }
@@ -115,6 +120,17 @@ impl NativeWriter {
         Ok(state.writer.write(buffer.into())?)
     }
 
+    /// Calls `gohttp._response.NAME`.
+    fn answer<'py>(
+        slf: &Bound<'py, Self>,
+        name: &str,
+        arguments: impl pyo3::call::PyCallArgs<'py>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        py.import(intern!(py, "gohttp._response"))?.call_method1(name, arguments)?;
+        Ok(())
+    }
+
     fn wait_for_room(&self, py: Python<'_>) {
         // An event loop must not be stopped for one slow client.
         if !self.handed_over.load(Relaxed) {
@@ -178,6 +194,96 @@ impl NativeWriter {
         }
         let made = Py::new(py, Headers::empty())?;
         Ok(lock(&self.headers).get_or_insert(made).clone_ref(py))
+    }
+
+    /// Writes a value as JSON. These answers set the content type, unless you have, and the status,
+    /// if it is given. They raise as `write` does.
+    #[pyo3(signature = (value, status=None))]
+    fn json(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>, status: Option<u16>) -> PyResult<()> {
+        Self::answer(slf, "json", (slf, value, status))
+    }
+
+    /// Writes plain text.
+    #[pyo3(signature = (body, status=None))]
+    fn text(slf: &Bound<'_, Self>, body: &str, status: Option<u16>) -> PyResult<()> {
+        Self::answer(slf, "text", (slf, body, status))
+    }
+
+    /// Writes HTML.
+    #[pyo3(signature = (body, status=None))]
+    fn html(slf: &Bound<'_, Self>, body: &str, status: Option<u16>) -> PyResult<()> {
+        Self::answer(slf, "html", (slf, body, status))
+    }
+
+    /// Answers with an error: plain text, and nothing that was set for another body.
+    #[pyo3(signature = (message, status=500))]
+    fn error(slf: &Bound<'_, Self>, message: &str, status: u16) -> PyResult<()> {
+        Self::answer(slf, "error", (slf, message, status))
+    }
+
+    /// Sends the client to another URL. Raises `ValueError` for a status outside 300 to 399.
+    #[pyo3(signature = (url, status=302))]
+    fn redirect(slf: &Bound<'_, Self>, url: &str, status: u16) -> PyResult<()> {
+        Self::answer(slf, "redirect", (slf, url, status))
+    }
+
+    /// Sets a cookie (RFC 6265): `max_age` (seconds), `expires`, `path='/'`, `domain`,
+    /// `secure=False`, `http_only=False`, `same_site='lax'`, `partitioned=False`. Raises
+    /// `ValueError` for what a cookie cannot hold.
+    #[pyo3(signature = (name, value, **attributes))]
+    fn set_cookie(
+        slf: &Bound<'_, Self>,
+        name: &str,
+        value: &str,
+        attributes: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let module = slf.py().import(intern!(slf.py(), "gohttp._response"))?;
+        module.getattr("set_cookie")?.call((slf, name, value), attributes)?;
+        Ok(())
+    }
+
+    /// Begins a stream of server-sent events: what it gives has `send(data, event=…, id=…,
+    /// retry=…)` and `comment(text)`.
+    fn sse<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import(intern!(slf.py(), "gohttp._response"))?.call_method1("sse", (slf,))
+    }
+
+    /// Sends `103 Early Hints` (RFC 8297) with these values of `Link`, now. Does nothing once the
+    /// response has begun, or where the client knows no interim responses. Raises `ValueError` for
+    /// what no header can hold.
+    fn early_hints(&self, links: Vec<String>) -> PyResult<()> {
+        let mut head = ResponseHead::new(103);
+        for link in links {
+            head.push(b"link", link.as_bytes())
+                .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        }
+        if self.interim {
+            // A hint that comes too late, or to nobody, is nobody's loss.
+            let _ = lock(&self.state).writer.interim(head);
+        }
+        Ok(())
+    }
+
+    /// Takes the connection over, as Go's `Hijacker` does: a socket that speaks with the client,
+    /// bytes beyond the request first. The answer, head and all, is the caller's, who closes it.
+    /// HTTP/1 only. Raises `OSError` if the response has begun or the client has gone.
+    fn hijack<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let taken = {
+            let mut state = lock(&self.state);
+            state.settled = true;
+            if self.interim {
+                state.writer.hijack()
+            } else {
+                Err(std::io::Error::new(
+                    std::io::ErrorKind::Unsupported,
+                    "only connections of HTTP/1.1 can be taken over",
+                ))
+            }
+        }?;
+        self.baton.set_aside(py);
+        let keywords = PyDict::new(py);
+        keywords.set_item("fileno", taken.into_raw_fd())?;
+        py.import("socket")?.getattr("socket")?.call((), Some(&keywords))
     }
 
     /// Sends what has been written so far. Raises as `write` does.
