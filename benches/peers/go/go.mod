@@ -1,3 +1,3 @@
 module gohttp-benches/go
 
-go 1.22
+go 1.24

@@ -46,5 +46,8 @@ func main() {
 		http.HandleFunc("/echo", echo)
 		http.HandleFunc("/big", writeBig)
 	}
-	log.Fatal(http.ListenAndServe(os.Args[1], nil))
+	server := http.Server{Addr: os.Args[1], Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // by prior knowledge
+	log.Fatal(server.ListenAndServe())
 }
