@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import load, machine, report, results, websocket_load
+from . import load, machine, report, results, services, websocket_load
+from .idle import IdleWebSockets
 from .measure import Cores, choose_cores
 from .peers import Peers
 from .places import CACHE, RESULTS
@@ -68,14 +69,22 @@ def measure(options: argparse.Namespace, words: list[str], out: Path) -> int:
     except ValueError as error:
         report.say(str(error))
         return 2
+    wanted = [scenario.without(services.absent(scenario.services)) for scenario in wanted]
+    for note in (note for scenario in wanted for note in scenario.notes):
+        report.say(note)
     plan: list[tuple[Scenario, list[Row]]] = [
         (scenario, [row for row in rows if scenario.takes(row)]) for scenario in wanted
     ]
-    plan = [(scenario, taken) for scenario, taken in plan if taken]
+    plan = [(scenario, taken) for scenario, taken in plan if taken and scenario.variants]
     if not plan:
         report.say("none of these rows takes part in these scenarios")
         return 2
-    generators = {v.load.command("")[0] for scenario, _ in plan for v in scenario.variants}
+    generators = {
+        variant.load.command("")[0]
+        for scenario, _ in plan
+        for variant in scenario.variants
+        if not isinstance(variant.load, IdleWebSockets)
+    }
     if str(websocket_load.PROGRAM) in generators and (problem := websocket_load.build()):
         report.say(problem)
         return 1

@@ -5,17 +5,15 @@ These two have no place in the matrix: the first needs both cores for the server
 about memory.
 """
 
-import resource
 import socket
 import statistics
 import sys
 from contextlib import ExitStack
 from datetime import date
-from pathlib import Path
 
-from . import load, machine
+from . import idle, load, machine
 from .load import Wrk
-from .measure import choose_cores, tree
+from .measure import choose_cores, resident_bytes
 from .peers import Peers
 from .places import RESULTS
 from .report import as_markdown, say
@@ -71,13 +69,6 @@ def workers(peers: Peers, cores: set[int]) -> list[list[str]]:
     return lines
 
 
-def memory(root: int) -> int:
-    """Resident bytes of a process and its children."""
-    page = resource.getpagesize()
-    pids = [process.pid for process in tree(root)]
-    return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page for pid in pids)
-
-
 def ask(connection: socket.socket) -> bool:
     """Whether a request is answered."""
     try:
@@ -87,11 +78,11 @@ def ask(connection: socket.socket) -> bool:
         return False
 
 
-def idle(peers: Peers, row: Row, core: int) -> list[str]:
+def idle_connections(peers: Peers, row: Row, core: int) -> list[str]:
     """Connections that have been served once and wait, and are then asked again."""
     with start(peers, row, {core}) as server, ExitStack() as stack:
         load.run(Wrk(8, 1), server.base)  # what a warm server holds anyway
-        before = memory(server.pid)
+        before = resident_bytes(server.pid)
         opened = []
         for _ in range(IDLE):
             try:
@@ -103,7 +94,7 @@ def idle(peers: Peers, row: Row, core: int) -> list[str]:
             if not ask(made):
                 break
             opened.append(made)
-        each = (memory(server.pid) - before) / max(len(opened), 1)
+        each = (resident_bytes(server.pid) - before) / max(len(opened), 1)
         again = sum(map(ask, opened))
     say(f"idle {row.name}: {again} of {IDLE} served, {each / 1024:.1f} KiB each")
     return [row.name, f"{len(opened):,}", f"{again:,}", f"{each / 1024:.1f}"]
@@ -111,8 +102,7 @@ def idle(peers: Peers, row: Row, core: int) -> list[str]:
 
 def main() -> int:
     """The exit status."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 2 * IDLE + 1000), hard))
+    idle.allow_files(2 * IDLE + idle.SPARE_FILES)
     cores = choose_cores()
     peers = Peers(say)
     skipped = peers.prepare([*IDLE_ROWS, worker_row(1)])
@@ -120,7 +110,9 @@ def main() -> int:
         say(f"skipping {name}: {reason}")
     scaling = as_markdown(workers(peers, {cores.server, cores.load}))
     lines = [["row", "opened and served", "served again", "KiB each"]]
-    lines += [idle(peers, row, cores.server) for row in IDLE_ROWS if row.name not in skipped]
+    lines += [
+        idle_connections(peers, row, cores.server) for row in IDLE_ROWS if row.name not in skipped
+    ]
     facts = "\n".join(
         f"- {name}: {value}"
         for name, value in machine.about(sys.argv[1:], ROUNDS, cores).items()

@@ -1,9 +1,11 @@
 """A picture of a scenario: horizontal bars of CPU time for each request, as SVG made by hand."""
 
 import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
 
-from .results import RowResult, ScenarioResult
+from .results import RowResult, Sample, ScenarioResult, memory
 
 WIDTH = 860
 MARGIN = 28
@@ -16,6 +18,31 @@ CUT = 4.0  # a bar more than so many times its group's median is broken off
 FONT = "-apple-system, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 PAPER, INK, SOFT, RULE = "#ffffff", "#1f2933", "#6b7785", "#e4e8ec"
 OURS, OURS_INK, THEIRS, BASE = "#d9480f", "#a63406", "#b8c2cc", "#6f7f8f"
+
+
+@dataclass(frozen=True)
+class Bars:
+    """What the bars of a picture show."""
+
+    what: str
+    unit: str
+    value: Callable[[Sample], float]
+    aside: Callable[[Sample], float]
+    """A figure beside it, with its unit."""
+    aside_unit: str
+
+
+TIME = Bars(
+    "CPU time of the server for each request", "µs", lambda s: s.cpu_us, lambda s: s.rate, "req/s"
+)
+MEMORY = Bars(
+    "Memory of the server for each connection", "KiB", memory, lambda s: s.requests, "open"
+)
+
+
+def bars(result: ScenarioResult) -> Bars:
+    """What the picture of a scenario shows."""
+    return MEMORY if result.about_memory(result.variants[0].name) else TIME
 
 
 def text(x: float, y: float, words: str, **look: object) -> str:
@@ -50,28 +77,28 @@ def whisker(y: float, low: float, high: float) -> list[str]:
     ]
 
 
-def groups(rows: list[RowResult], variant: str) -> dict[str, list[RowResult]]:
+def groups(rows: list[RowResult], variant: str, kind: Bars) -> dict[str, list[RowResult]]:
     """The rows by group, the cheapest first."""
     found: dict[str, list[RowResult]] = {}
     for row in rows:
         found.setdefault(row.group, []).append(row)
     for members in found.values():
-        members.sort(key=lambda row: row.spread(variant, lambda s: s.cpu_us).median)
+        members.sort(key=lambda row: row.spread(variant, kind.value).median)
     return found
 
 
-def longest(rows: list[RowResult], variant: str) -> float:
+def longest(rows: list[RowResult], variant: str, kind: Bars) -> float:
     """The cost that fills a group's width: the dearest, unless it dwarfs the others."""
-    costs = [row.spread(variant, lambda sample: sample.cpu_us) for row in rows]
+    costs = [row.spread(variant, kind.value) for row in rows]
     limit = CUT * statistics.median(cost.median for cost in costs)
     return max(cost.high for cost in costs if cost.median <= limit)
 
 
-def line(row: RowResult, variant: str, y: float, most: float) -> list[str]:
+def line(row: RowResult, variant: str, kind: Bars, y: float, most: float) -> list[str]:
     """One row: name, bar, figures."""
     scale = (WIDTH - 2 * MARGIN - LABEL - VALUES) / most
-    cost = row.spread(variant, lambda sample: sample.cpu_us)
-    rate = row.spread(variant, lambda sample: sample.rate)
+    cost = row.spread(variant, kind.value)
+    aside = row.spread(variant, kind.aside)
     colour = OURS if row.ours else BASE if row.group.startswith("Engine") else THEIRS
     base = y + BAR - 4
     ink, weight = (OURS_INK, 600) if row.ours else (INK, 400)
@@ -83,12 +110,14 @@ def line(row: RowResult, variant: str, y: float, most: float) -> list[str]:
         parts.append(break_mark(most * scale, y))
     elif cost.high > cost.low:
         parts += whisker(y, cost.low * scale, cost.high * scale)
-    value = f"{cost.median:.1f} µs" if cost.median < 100 else f"{cost.median:,.0f} µs"
+    value = f"{cost.median:.1f}" if cost.median < 100 else f"{cost.median:,.0f}"
     flag = "  ⚠ errors" if row.errors(variant) else ""
     x = MARGIN + LABEL + min(cost.high, most) * scale + 8
     parts.append(
-        f'<text x="{x:.1f}" y="{base:g}" fill="{ink}"><tspan font-weight="600">{value}</tspan>'
-        f'<tspan dx="8" fill="{SOFT}" font-size="11">{rate.median:,.0f} req/s{flag}</tspan></text>'
+        f'<text x="{x:.1f}" y="{base:g}" fill="{ink}">'
+        f'<tspan font-weight="600">{value} {kind.unit}</tspan>'
+        f'<tspan dx="8" fill="{SOFT}" font-size="11">'
+        f"{aside.median:,.0f} {kind.aside_unit}{flag}</tspan></text>"
     )
     return parts
 
@@ -98,26 +127,25 @@ def draw(result: ScenarioResult) -> str:
 
     Every group has its own scale, since Flask alone costs ten times what a server does.
     """
-    variant = result.variants[0]
-    found = groups(result.shown(variant.name), variant.name)
+    variant, kind = result.variants[0], bars(result)
+    found = groups(result.shown(variant.name), variant.name, kind)
     parts = [
         text(MARGIN, 36, result.title, font_size=18, font_weight=600),
         text(
             MARGIN,
             58,
-            f"CPU time of the server for each request: shorter is better. "
-            f"{variant.title[0].upper()}{variant.title[1:]}.",
+            f"{kind.what}: shorter is better. {variant.title[0].upper()}{variant.title[1:]}.",
             fill=SOFT,
         ),
     ]
     y = float(HEAD)
     for group, rows in found.items():
-        most = longest(rows, variant.name)
+        most = longest(rows, variant.name, kind)
         parts.append(f'<path d="M{MARGIN} {y:g}H{WIDTH - MARGIN}" stroke="{RULE}"/>')
         parts.append(text(MARGIN, y + 18, group, font_weight=600, fill=SOFT, font_size=12))
         y += GROUP_HEAD
         for row in rows:
-            parts += line(row, variant.name, y, most)
+            parts += line(row, variant.name, kind, y, most)
             y += STEP
         y += GROUP_GAP
     about = result.about

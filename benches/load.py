@@ -10,7 +10,11 @@ from typing import Protocol, Self
 
 from .places import PEERS, without_paths
 
-INSTALL = {"wrk": "apt-get install wrk", "ab": "apt-get install apache2-utils"}
+INSTALL = {
+    "wrk": "apt-get install wrk",
+    "ab": "apt-get install apache2-utils",
+    "h2load": "apt-get install nghttp2-client",
+}
 AB_CHATTER = "Benchmarking 127.0.0.1 (be patient)..."
 
 
@@ -159,10 +163,15 @@ def number(pattern: str, text: str) -> float | None:
 
 def needed(pattern: str, text: str) -> float:
     """The same, when it must be there."""
-    value = number(pattern, text)
-    if value is None:
+    return float(needed_text(pattern, text))
+
+
+def needed_text(pattern: str, text: str) -> str:
+    """What a pattern captures first, which must be there."""
+    found = re.search(pattern, text, re.MULTILINE)
+    if not found:
         raise LoadFailure(f"the generator's output has nothing like {pattern!r}")
-    return value
+    return found[1]
 
 
 def parse_wrk(text: str) -> Outcome:

@@ -1,8 +1,9 @@
 """What the kernel says a server used, and on which core things run."""
 
 import os
+import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,17 +138,44 @@ def busy_ns(cores: Cores) -> int:
     return total
 
 
-class Meter:
-    """Measures a stretch of time: the server's share, and everybody's."""
+def resident_bytes(root: int) -> int:
+    """Resident memory of a tree."""
+    page = resource.getpagesize()
+    total = 0
+    for process in tree(root):
+        with suppress(OSError):
+            total += int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * page
+    return total
 
-    def __init__(self, root: int, cores: Cores) -> None:
-        self._root, self._cores = root, cores
+
+@dataclass(frozen=True)
+class Used:
+    """Nanoseconds of a stretch of time."""
+
+    server: int
+    services: int
+    """What the server's app asks."""
+    busy: int
+    """Both cores, whoever it was."""
+    wall: int
+
+
+class Meter:
+    """Measures a stretch of time: the shares of the server and its services, and everybody's."""
+
+    def __init__(self, server: int, services: Iterable[int], cores: Cores) -> None:
+        self._server, self._services, self._cores = server, tuple(services), cores
         self._busy = busy_ns(cores)
         self._start = time.monotonic_ns()
-        self._before = snapshot(root)
+        self._services_before = self._asked()
+        self._before = snapshot(server)
 
-    def stop(self) -> tuple[int, int, int]:
-        """Nanoseconds: CPU of the server, both cores busy, wall clock."""
-        server = used_between(self._before, snapshot(self._root))
+    def stop(self) -> Used:
+        """What was used since."""
+        server = used_between(self._before, snapshot(self._server))
         wall = time.monotonic_ns() - self._start
-        return server, busy_ns(self._cores) - self._busy, wall
+        services = used_between(self._services_before, self._asked())
+        return Used(server, services, busy_ns(self._cores) - self._busy, wall)
+
+    def _asked(self) -> dict[int, int]:
+        return {pid: ns for root in self._services for pid, ns in snapshot(root).items()}

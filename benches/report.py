@@ -16,6 +16,7 @@ TO = "\N{EN DASH}"
 NOISY = 0.05  # of two cores
 
 Table = list[list[str]]  # the first row is the head
+Column = tuple[str, Callable[[RowResult], str]]
 
 
 def say(text: str) -> None:
@@ -28,7 +29,11 @@ def step(done: Step) -> None:
     told = done.failure
     if done.sample:
         sample = done.sample
-        told = f"{sample.rate:>9,.0f} req/s {sample.cpu_us:>8.1f} µs/req"
+        told = (
+            f"{sample.rate:>9,.0f} req/s {sample.cpu_us:>8.1f} µs/req"
+            if sample.memory_kib is None
+            else f"{sample.requests:>9,} open {sample.memory_kib:>10.1f} KiB each"
+        )
         told += f"   {error_text(sample.errors)}" * bool(sample.errors)
         told += f"   {done.failure}" * bool(done.failure)
     left = (
@@ -135,7 +140,27 @@ def kept(row: RowResult, variant: str) -> str:
 def table(result: ScenarioResult, variant: str) -> Table:
     """One variant, all rows, head first."""
     shown = result.shown(variant)
-    columns: list[tuple[str, Callable[[RowResult], str]]] = [
+    columns = (
+        memory_columns(variant) if result.about_memory(variant) else load_columns(result, variant)
+    )
+    columns.append(("errors", lambda row: error_text(row.errors(variant)) or "0"))
+    return [[name for name, _ in columns], *([cell(row) for _, cell in columns] for row in shown)]
+
+
+def memory_columns(variant: str) -> list[Column]:
+    """What open connections took."""
+    return [
+        ("row", lambda row: row.name),
+        ("KiB each", lambda row: spread_text(row.spread(variant, results.memory))),
+        ("open at once", lambda row: f"{row.spread(variant, lambda s: s.requests).median:,.0f}"),
+        ("CPU µs each", lambda row: spread_text(row.spread(variant, cpu))),
+    ]
+
+
+def load_columns(result: ScenarioResult, variant: str) -> list[Column]:
+    """What a load saw of the server, and what that took."""
+    shown = result.shown(variant)
+    columns: list[Column] = [
         ("row", lambda row: row.name),
         ("req/s", lambda row: spread_text(row.spread(variant, rate))),
         ("CPU µs/req", lambda row: spread_text(row.spread(variant, cpu))),
@@ -157,9 +182,8 @@ def table(result: ScenarioResult, variant: str) -> Table:
     columns += [
         ("server busy", lambda row: f"{row.spread(variant, lambda s: s.server_busy).median:.0%}"),
         ("load busy", lambda row: f"{row.spread(variant, lambda s: s.load_busy).median:.0%}"),
-        ("errors", lambda row: error_text(row.errors(variant)) or "0"),
     ]
-    return [[name for name, _ in columns], *([cell(row) for _, cell in columns] for row in shown)]
+    return columns
 
 
 def probed_text(row: RowResult, variant: str, share: float) -> str:
@@ -212,6 +236,7 @@ def remarks(result: ScenarioResult) -> list[str]:
         if not row.skipped
         for what, reason in row.failures.items()
     ]
+    lines += result.notes
     noise = [
         (sample.others_busy, row.name, sample.round)
         for row in result.rows
@@ -231,7 +256,7 @@ def remarks(result: ScenarioResult) -> list[str]:
 
 def markdown(result: ScenarioResult, picture: str) -> str:
     """The page of one scenario."""
-    parts = [f"# {result.title}", f"![CPU time for each request]({picture})"]
+    parts = [f"# {result.title}", f"![{chart.bars(result).what}]({picture})"]
     parts.append("\n".join(f"- {name}: {value}" for name, value in result.about.items()))
     for variant in result.variants:
         parts.append(f"## {variant.title[0].upper()}{variant.title[1:]}\n\n`{variant.command}`")

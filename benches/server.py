@@ -11,6 +11,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from . import http2_load
 from .measure import pinned
 from .peers import last_line
 from .places import APPS, CACHE
@@ -93,24 +94,31 @@ class Server:
 
     def check(self, check: Check) -> None:
         """Insist on an exact answer."""
-        client = http.client.HTTPConnection(HOST, self.port, timeout=10)
         method = "GET" if check.posted is None else "POST"
         try:
-            client.request(method, check.path, check.posted)
-            response = client.getresponse()
-            body = response.read()
+            if check.http2:
+                status, body = http2_load.get(self.base + check.path)
+            else:
+                status, body = self._ask(method, check)
         except (OSError, http.client.HTTPException) as error:
             raise Failure(f"{method} {check.path}: {error or type(error).__name__}") from error
-        finally:
-            client.close()
-        if response.status != 200 or body != check.expected:
+        if status != 200 or body != check.expected:
             told = body[:40] if len(body) <= 4096 else f"{len(body)} bytes"
-            raise Failure(f"{method} {check.path} was answered {response.status} {told!r}")
+            raise Failure(f"{method} {check.path} was answered {status} {told!r}")
 
     def insist_alive(self) -> None:
         """Failure if the process has ended."""
         if self._child.poll() is not None:
             raise Failure(f"ended by itself ({self._last_words()})")
+
+    def _ask(self, method: str, check: Check) -> tuple[int, bytes]:
+        client = http.client.HTTPConnection(HOST, self.port, timeout=10)
+        try:
+            client.request(method, check.path, check.posted)
+            response = client.getresponse()
+            return response.status, response.read()
+        finally:
+            client.close()
 
     def _await(self) -> None:
         deadline = time.monotonic() + START_SECONDS
