@@ -1,10 +1,12 @@
 //! One HTTP engine, and three faces on it for Python: native `w, req` handlers, WSGI and ASGI.
 //!
-//! `http` holds the exchange that all share, `server` the connections; both know no Python. With
-//! the feature `python`, `bridge` leads to CPython and `wsgi`, `asgi` and `native` are thin
-//! adapters. `ARCHITECTURE.md` tells why things are where they are.
+//! `http` holds the exchange that all share, `server` the connections, `crew` the threads that run
+//! handlers in Rust or C; they know no Python. With the feature `python`, `bridge` leads to CPython
+//! and `wsgi`, `asgi` and `native` are thin adapters; with the feature `c`, `c` is a library for C. `ARCHITECTURE.md` tells why things are where they are.
 
 pub mod config;
+mod costs;
+pub mod crew;
 pub mod http;
 pub mod mux;
 pub mod server;
@@ -15,6 +17,8 @@ pub mod websocket;
 mod asgi;
 #[cfg(feature = "python")]
 mod bridge;
+#[cfg(feature = "c")]
+pub mod c;
 #[cfg(feature = "python")]
 mod module;
 #[cfg(feature = "python")]

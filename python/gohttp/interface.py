@@ -18,8 +18,8 @@ class UnknownInterface(Exception):
 def detect_interface(app: object, *, has_routes: bool = False) -> Interface:
     """`wsgi`, `asgi` or `native` for an app object.
 
-    A `Mux` is native, and a module where routes were registered (`has_routes`).  A callable is judged by the
-    parameters it takes: three, or a coroutine function: ASGI; two: WSGI.
+    A `Mux` is native, and a module where routes were registered (`has_routes`).  A callable is
+    judged by the parameters it takes: three, or a coroutine function: ASGI; two: WSGI.
     Raises `UnknownInterface`.
     """
     if isinstance(app, ModuleType):

@@ -12,6 +12,8 @@ mod forwarded;
 mod head;
 mod link;
 mod response;
+#[cfg(any(feature = "python", feature = "c"))]
+pub(crate) mod sniff;
 mod upgrade;
 mod writer;
 

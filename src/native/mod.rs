@@ -3,7 +3,6 @@
 mod body;
 mod headers;
 mod request;
-mod sniff;
 mod writer;
 
 use std::sync::Arc;

@@ -11,11 +11,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::headers::Headers;
-use super::sniff;
 use crate::bridge::app;
 use crate::bridge::baton::Baton;
 use crate::bridge::convert::{bytes_like, from_latin1};
-use crate::http::{FieldError, ResponseHead, ResponseWriter, Version, WriteError};
+use crate::http::{FieldError, ResponseHead, ResponseWriter, Version, WriteError, sniff};
 use crate::wake::lock;
 
 /// A body up to this size is sent with its length in one piece; a longer one is streamed.

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::connection;
 use super::context::Context;
@@ -157,30 +157,29 @@ async fn refused(error: &io::Error, complained: &mut bool) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-/// Waits until no connection is open, or `graceful` is over.
-pub(crate) async fn drained(registry: &Registry, graceful: Duration) {
-    let all_closed = async {
-        loop {
-            let changed = registry.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if registry.open() == 0 {
-                return;
-            }
-            changed.await;
+/// Waits until no connection is open, or `graceful` is over, which may become shorter meanwhile.
+pub(crate) async fn drained(registry: &Registry, graceful: impl Fn() -> Duration) {
+    let began = Instant::now();
+    loop {
+        let mut changed = pin!(registry.changed.notified());
+        changed.as_mut().enable();
+        if registry.open() == 0 {
+            return;
         }
-    };
-    if tokio::time::timeout(graceful, all_closed).await.is_err() {
-        log::warn!(
-            target: "gohttp.server",
-            "{} connections were still busy after graceful_timeout ({} s) and are cut",
-            registry.open(),
-            graceful.as_secs_f64()
-        );
-        registry.cut_all();
-        // Their tasks end at their next turn.
-        for _ in 0..3 {
-            tokio::task::yield_now().await;
+        let left = graceful().saturating_sub(began.elapsed());
+        if tokio::time::timeout(left, changed).await.is_err() {
+            break;
         }
+    }
+    log::warn!(
+        target: "gohttp.server",
+        "{} connections were still busy after graceful_timeout ({} s) and are cut",
+        registry.open(),
+        graceful().as_secs_f64()
+    );
+    registry.cut_all();
+    // Their tasks end at their next turn.
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
     }
 }

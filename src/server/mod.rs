@@ -2,6 +2,7 @@
 
 mod accept;
 mod access_log;
+mod address;
 mod connection;
 mod context;
 mod driver;
@@ -13,9 +14,9 @@ mod timeouts;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context as TaskContext, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use driver::Driver;
 pub use listener::Listening;
@@ -33,6 +34,8 @@ pub struct Server {
     finished: Arc<Finished>,
     wake: Arc<crate::wake::WakeQueue>,
     drain_began: OnceLock<Instant>,
+    /// How long the stop may take.
+    graceful: Arc<Mutex<Duration>>,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +58,7 @@ impl Server {
     ) -> io::Result<Self> {
         let _entered = driver.enter();
         let registry = Registry::new();
-        let graceful = config.graceful_timeout;
+        let graceful = Arc::new(Mutex::new(config.graceful_timeout));
         let cx = Arc::new(Context {
             access_log: config.access_log.then_some(access_log::AccessLog),
             config,
@@ -79,12 +82,13 @@ impl Server {
         let finished = Arc::new(Finished::default());
         let told = finished.clone();
         let watched = registry.clone();
+        let patience = graceful.clone();
         tokio::spawn(async move {
             for task in accepting {
                 // An accept task that panicked accepts no more, which is what is waited for.
                 let _ = task.await;
             }
-            accept::drained(&watched, graceful).await;
+            accept::drained(&watched, || *crate::wake::lock(&patience)).await;
             sweep.abort();
             told.done.store(true, Relaxed);
             if let Some(waker) = crate::wake::lock(&told.waiter).take() {
@@ -96,6 +100,7 @@ impl Server {
             finished,
             wake: driver.wake_queue().clone(),
             drain_began: OnceLock::new(),
+            graceful,
         })
     }
 
@@ -105,6 +110,27 @@ impl Server {
         self.drain_began.get_or_init(Instant::now);
         self.registry.drain();
         self.wake.nudge();
+    }
+
+    /// The same with another time for what is in flight than the settings say. A stop that has
+    /// begun can be made shorter by this, not longer.
+    pub fn drain_within(&self, graceful: Duration) {
+        let begun = self.draining();
+        {
+            let mut known = crate::wake::lock(&self.graceful);
+            *known = if begun { graceful.min(*known) } else { graceful };
+        }
+        self.drain();
+        if begun {
+            self.registry.changed.notify_waiters();
+            self.wake.nudge();
+        }
+    }
+
+    /// Until when the stop, once it has begun, waits for what is in flight.
+    pub fn stop_deadline(&self) -> Instant {
+        let began = self.drain_began().unwrap_or_else(Instant::now);
+        began + *crate::wake::lock(&self.graceful)
     }
 
     /// Whether the stop has begun.

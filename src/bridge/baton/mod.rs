@@ -6,7 +6,7 @@
 //!
 //! - the monitor sees a holder that has been in one handler for a tick and passes the baton on:
 //!   to an idle thread, a new one, or, if all are busy, to itself;
-//! - requests whose kind has been slow lately ([`costs`]) go to other threads at once;
+//! - requests whose kind has been slow lately ([`crate::costs`]) go to other threads at once;
 //! - a holder that has to wait for the network inside a handler drives the I/O while it waits.
 //!
 //! Handlers run outside the runtime: a current-thread runtime cannot change hands while a task is
@@ -16,7 +16,6 @@
 //!
 //! Beside an event loop ([`Baton::beside_a_loop`]) the loop drives for good, and threads only run.
 
-mod costs;
 mod deadline;
 mod limits;
 mod monitor;
@@ -34,8 +33,8 @@ use pyo3::prelude::*;
 
 use crate::http::{Dispatch, Prebuffer, Request, RequestHead, ResponseWriter, Room};
 use crate::server::{Driver, Server};
+use crate::costs::{self, Costs};
 use crate::wake::lock;
-use costs::Costs;
 use deadline::Deadlines;
 pub(crate) use limits::Limits;
 

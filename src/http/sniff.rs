@@ -40,7 +40,7 @@ const MAGIC: [(&[u8], &str); 12] = [
 ];
 
 /// The content type of a body that begins with `data`.
-pub(super) fn content_type(data: &[u8]) -> &'static str {
+pub(crate) fn content_type(data: &[u8]) -> &'static str {
     let data = &data[..data.len().min(WINDOW)];
     let text = data.trim_ascii_start();
     let is_html = text.starts_with(b"<")

@@ -1,4 +1,5 @@
-//! Which kinds of request are slow: a moving average of the time that handlers took.
+//! Which kinds of request are slow: a moving average of the time that handlers took. Shared by
+//! the baton, whose handlers need the GIL, and the crew, whose handlers do not.
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -21,11 +22,11 @@ const PROBE_EVERY: u32 = 16;
 
 /// Method and path of a request, as a place in the table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Kind(u16);
+pub(crate) struct Kind(u16);
 
 /// What is known of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(crate) enum Pace {
     /// Nothing, or it is to be found out anew.
     Unknown,
     /// It has been quick on average.
@@ -35,7 +36,7 @@ pub(super) enum Pace {
 }
 
 /// The kind of a request.
-pub(super) fn kind_of(head: &RequestHead) -> Kind {
+pub(crate) fn kind_of(head: &RequestHead) -> Kind {
     let mut hasher = FxHasher::default();
     head.method().hash(&mut hasher);
     head.path().hash(&mut hasher);
@@ -48,13 +49,13 @@ pub(super) fn kind_of(head: &RequestHead) -> Kind {
 /// threads that sleep: a quick kind that was once taken for slow would be run by many threads, take
 /// long for that reason alone, and stay slow for ever. So now and then one is run by the driving
 /// thread, where it has the GIL at once; what that took counts for more.
-pub(super) struct Costs {
+pub(crate) struct Costs {
     averages: Box<[AtomicU32]>,
     slow_seen: AtomicU32,
 }
 
 impl Costs {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             averages: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(),
             slow_seen: AtomicU32::new(0),
@@ -62,7 +63,7 @@ impl Costs {
     }
 
     /// Where a request of this kind should be run.
-    pub(super) fn pace(&self, kind: Kind) -> Pace {
+    pub(crate) fn pace(&self, kind: Kind) -> Pace {
         match self.averages[kind.0 as usize].load(Relaxed) {
             0 => Pace::Unknown,
             1..=SLOW => Pace::Quick,
@@ -73,7 +74,7 @@ impl Costs {
 
     /// Notes how long a handler took; `driving`: on the driving thread. Two threads may lose one
     /// of two notes, which does no harm.
-    pub(super) fn note(&self, kind: Kind, took: Duration, driving: bool) {
+    pub(crate) fn note(&self, kind: Kind, took: Duration, driving: bool) {
         let slot = &self.averages[kind.0 as usize];
         let took = took.as_micros().min(u128::from(MOST)) as u32;
         let average = slot.load(Relaxed);
