@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use super::schedule::{Holder, Job};
 use super::{Crew, Schedule};
 use crate::costs::{self, Pace};
-use crate::http::{Dispatch, Prebuffer, Request, ResponseWriter};
+use crate::http::{Dispatch, Prebuffer, Request, RequestHead, ResponseWriter};
 
 /// Bodies of known length up to this are read before the handler is called: a thread does not
 /// wait for a slow client's form.
@@ -49,7 +49,7 @@ impl Dispatch for CrewDispatch {
         crew.call_for_waiting_jobs(schedule);
     }
 
-    fn prebuffer(&self) -> Prebuffer {
+    fn prebuffer(&self, _head: &RequestHead) -> Prebuffer {
         Prebuffer { quick: PREBUFFER_QUICK, slow: PREBUFFER }
     }
 }
