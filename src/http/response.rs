@@ -68,6 +68,23 @@ impl ResponseHead {
         Ok(true)
     }
 
+    /// A head with another status and those of this one's fields whose names `keep` accepts. The
+    /// length is not kept.
+    pub fn derived(&self, status: u16, mut keep: impl FnMut(&[u8]) -> bool) -> Self {
+        let mut head = Self::new(status);
+        head.close = self.close;
+        for (name, value) in self.fields().filter(|(name, _)| keep(name)) {
+            head.has_date |= name.eq_ignore_ascii_case(b"date");
+            head.push_raw(name, value);
+        }
+        head
+    }
+
+    /// The first value of the field with this name, in whatever case.
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        self.fields().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
     /// Adds all fields of another head.
     pub fn append(&mut self, other: &Self) {
         self.lines.extend_from_slice(&other.lines);
@@ -181,6 +198,19 @@ mod tests {
         assert_eq!(head.content_length(), Some(12));
         assert_eq!(head.lines(), b"X-A: 1\r\n");
         assert_eq!(head.fields().collect::<Vec<_>>(), [(&b"X-A"[..], &b"1"[..])]);
+    }
+
+    #[test]
+    fn a_derived_head_has_the_fields_that_were_kept() {
+        let mut head = ResponseHead::text(200, 5);
+        head.push(b"Date", b"Sun, 06 Nov 1994 08:49:37 GMT").expect("a field");
+        head.push(b"X-A", b"1").expect("a field");
+        head.push(b"Connection", b"close").expect("a field");
+        let derived = head.derived(304, |name| !name.eq_ignore_ascii_case(b"content-type"));
+        assert_eq!((derived.status(), derived.content_length()), (304, None));
+        assert!(derived.has_date() && derived.close());
+        assert_eq!(derived.get(b"content-type"), None);
+        assert_eq!(derived.get(b"x-a"), Some(&b"1"[..]));
     }
 
     #[test]

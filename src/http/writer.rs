@@ -357,7 +357,8 @@ impl ResponseWriter {
         self.give(data, Progress::Complete)
     }
 
-    /// Gives a part of a file, sent by the kernel. HTTP/1 only; else as [`Self::write`].
+    /// Gives a part of a file: the kernel sends it, or on HTTP/2 the server reads it as the client
+    /// takes it. Else as [`Self::write`].
     ///
     /// # Errors
     /// As [`Self::write`].

@@ -251,6 +251,11 @@ impl Link {
         out
     }
 
+    /// The client has taken some of what was taken from here before: it has not stalled.
+    pub(crate) fn note_progress(&self) {
+        lock(&self.state).takes += 1;
+    }
+
     /// What runs the connection from now on, and the answer to be sent before that.
     pub(crate) fn take_upgrade(&self) -> Option<(Option<ResponseHead>, Box<dyn Upgrade>)> {
         lock(&self.state).upgrade.take()

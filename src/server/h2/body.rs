@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use ::http::HeaderMap;
 use bytes::{Buf, Bytes};
@@ -12,24 +13,33 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::CloseOnDrop;
+use super::file::SentFile;
 use super::translate::fields_of;
 use crate::http::{Outgoing, Part, Progress};
 
 /// A response's body as hyper takes it.
 pub(super) struct ResponseBody {
     ready: smallvec::IntoIter<[Part; 1]>,
+    /// The file in hand; it comes before what is ready.
+    file: Option<SentFile>,
     trailers: Option<HeaderMap>,
     progress: Progress,
     length: Option<u64>,
+    /// How long the client may take nothing of a file.
+    write_timeout: Duration,
     /// None where the stream's end is not the body's.
     guard: Option<CloseOnDrop>,
 }
 
 impl ResponseBody {
     /// A body that begins with what there is of it.
-    pub(super) fn new(out: Outgoing, length: Option<u64>, guard: CloseOnDrop) -> Self {
-        let mut body = Self::none();
-        (body.length, body.guard) = (length, Some(guard));
+    pub(super) fn new(
+        out: Outgoing,
+        length: Option<u64>,
+        write_timeout: Duration,
+        guard: CloseOnDrop,
+    ) -> Self {
+        let mut body = Self { length, write_timeout, guard: Some(guard), ..Self::none() };
         body.take(out);
         body
     }
@@ -38,9 +48,11 @@ impl ResponseBody {
     pub(super) fn none() -> Self {
         Self {
             ready: SmallVec::new().into_iter(),
+            file: None,
             trailers: None,
             progress: Progress::Complete,
             length: None,
+            write_timeout: Duration::MAX,
             guard: None,
         }
     }
@@ -52,7 +64,27 @@ impl ResponseBody {
     }
 
     fn all_given(&self) -> bool {
-        self.ready.len() == 0 && self.progress == Progress::Complete
+        self.nothing_ready() && self.progress == Progress::Complete
+    }
+
+    fn nothing_ready(&self) -> bool {
+        self.ready.len() == 0 && self.file.is_none()
+    }
+
+    /// The next bytes of the file in hand.
+    fn read_file(&mut self) -> Option<io::Result<Bytes>> {
+        let read = self.file.as_ref()?.read();
+        if !matches!(read, Ok((_, true))) {
+            self.file = None;
+        }
+        if let Some(guard) = &self.guard {
+            guard.link.note_progress();
+            if let Err(error) = &read {
+                let client = &guard.link.conn().peer_host;
+                log::warn!(target: "gohttp.response", "a response to {client} was cut: {error}");
+            }
+        }
+        Some(read.map(|(data, _)| data))
     }
 }
 
@@ -66,21 +98,32 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
         // The link wakes the stream's own task, which is the one that polls this.
-        if this.ready.len() == 0
+        if this.nothing_ready()
             && this.progress == Progress::Open
             && let Some(guard) = &this.guard
         {
             let out = guard.link.take_outgoing();
             this.take(out);
         }
-        let frame = match this.ready.next() {
-            Some(Part::Data(data)) => {
+        let data = match this.read_file() {
+            Some(read) => Some(read),
+            None => match this.ready.next() {
+                Some(Part::Data(data)) => Some(Ok(data)),
+                Some(Part::File(part)) => {
+                    this.file = Some(SentFile::new(part, this.write_timeout));
+                    this.read_file()
+                }
+                None => None,
+            },
+        };
+        let frame = match data {
+            Some(Ok(data)) => {
                 if let Some(guard) = &mut this.guard {
                     guard.sent += data.len() as u64;
                 }
                 Some(Ok(Frame::data(data)))
             }
-            Some(Part::File(_)) => Some(Err(io::Error::other("HTTP/2 sends no files by itself"))),
+            Some(Err(error)) => Some(Err(error)),
             None => match this.progress {
                 Progress::Open => return Poll::Pending,
                 Progress::Complete => {
@@ -102,7 +145,7 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> http_body::SizeHint {
         match self.length {
-            Some(length) if self.ready.len() > 0 || self.progress == Progress::Open => {
+            Some(length) if !self.nothing_ready() || self.progress == Progress::Open => {
                 http_body::SizeHint::with_exact(length)
             }
             _ => http_body::SizeHint::default(),

@@ -1,6 +1,7 @@
 //! HTTP/2 connections: hyper speaks the protocol, this translates to the shared exchange.
 
 mod body;
+mod file;
 mod translate;
 mod watch;
 
@@ -232,7 +233,8 @@ async fn respond(
         }
     }
     let response = response_of(&mut head, &cx.registry.date());
-    Ok(response.map(|()| ResponseBody::new(out, head.content_length(), guard)))
+    Ok(response
+        .map(|()| ResponseBody::new(out, head.content_length(), cx.config.write_timeout, guard)))
 }
 
 /// Gives the stream to who has taken it over, once the answer is out.
@@ -273,5 +275,5 @@ fn refusal(status: u16, mut guard: CloseOnDrop, date: &[u8; 29]) -> Response {
     let mut head = ResponseHead::text(status, body.len());
     let length = head.content_length();
     let out = Outgoing::whole(body.into());
-    response_of(&mut head, date).map(|()| ResponseBody::new(out, length, guard))
+    response_of(&mut head, date).map(|()| ResponseBody::new(out, length, Duration::MAX, guard))
 }
