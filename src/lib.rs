@@ -1,12 +1,15 @@
 //! One HTTP engine, and three faces on it for Python: native `w, req` handlers, WSGI and ASGI.
 //!
-//! `http` holds the exchange that all share, `server` the connections, `crew` the threads that run
-//! handlers in Rust or C; they know no Python. With the feature `python`, `bridge` leads to CPython
-//! and `wsgi`, `asgi` and `native` are thin adapters; with the feature `c`, `c` is a library for C. `ARCHITECTURE.md` tells why things are where they are.
+//! `http` holds the exchange that all share, `server` the connections, `mux` the patterns, `files`
+//! answers with files, `crew` is threads that run handlers in Rust or C; they know no Python. With
+//! the feature `python`, `bridge` leads to CPython, `wsgi`, `asgi` and `native` are thin adapters,
+//! and `site` puts them under one roof; with the feature `c`, `c` is a library for C.
+//! `ARCHITECTURE.md` tells why things are where they are.
 
 pub mod config;
 mod costs;
 pub mod crew;
+pub mod files;
 pub mod http;
 pub mod mux;
 pub mod server;
