@@ -1,6 +1,7 @@
 """`Mux`: which request goes to which handler or app, as Go's `http.ServeMux`."""
 
 import inspect
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast, overload
 
@@ -71,6 +72,19 @@ class Mux:
             self._routes.mount_asgi(prefix, app)
         else:
             self._routes.mount_wsgi(prefix, app)
+
+    def files(
+        self, prefix: str, directory: str | os.PathLike[str], *, dot_files: bool = False
+    ) -> None:
+        """Serve the files of `directory` at and below `prefix`, without Python.
+
+        Ranges, conditional requests and files compressed beforehand (`.br`, `.zst`, `.gz` beside
+        the file) are served; a folder is its `index.html`, and is not listed. Nothing outside the
+        directory is served, and names that begin with a dot only with `dot_files`.
+
+        Raises `OSError` when it is no directory, and as `mount`.
+        """
+        self._routes.mount_files(prefix, os.fspath(directory), dot_files)
 
     def __bool__(self) -> bool:
         """Whether there is any route."""

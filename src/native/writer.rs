@@ -1,6 +1,9 @@
 //! `ResponseWriter` as native handlers see it.
 
+use std::fs::File;
 use std::os::fd::IntoRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
@@ -11,9 +14,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::headers::Headers;
+use super::request::NativeRequest;
 use crate::bridge::app;
 use crate::bridge::baton::Baton;
 use crate::bridge::convert::{bytes_like, from_latin1};
+use crate::files::serve_file;
 use crate::http::{FieldError, ResponseHead, ResponseWriter, Version, WriteError, sniff};
 use crate::wake::lock;
 
@@ -247,6 +252,27 @@ impl NativeWriter {
         slf.py().import(intern!(slf.py(), "gohttp._response"))?.call_method1("sse", (slf,))
     }
 
+    /// Answers with a file, as Go's `http.ServeFile`: ranges and conditional requests of `req` are
+    /// obeyed, the kernel sends the bytes, and headers that are set are kept. The path is yours to
+    /// check. Raises `OSError` if it cannot be opened, `RuntimeError` once the response has begun.
+    fn serve_file(&self, py: Python<'_>, req: &NativeRequest, path: PathBuf) -> PyResult<()> {
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path)?;
+        let served = {
+            let mut state = lock(&self.state);
+            if state.settled || state.writer.started() {
+                Err(Fault::Write(WriteError::Started))
+            } else {
+                let served = self.head(py, &state).and_then(|head| {
+                    serve_file(req.head(), file, &path, head, &mut state.writer)
+                        .map_err(Fault::File)
+                });
+                state.settled = served.is_ok();
+                served
+            }
+        };
+        served.map_err(|fault| fault.raise(py))
+    }
+
     /// Sends `103 Early Hints` (RFC 8297) with these values of `Link`, now. Does nothing once the
     /// response has begun, or where the client knows no interim responses. Raises `ValueError` for
     /// what no header can hold.
@@ -327,6 +353,7 @@ impl NativeWriter {
 enum Fault {
     Write(WriteError),
     Header(String),
+    File(std::io::Error),
 }
 
 impl From<WriteError> for Fault {
@@ -349,6 +376,10 @@ impl Fault {
             }
             Self::Write(error) => PyRuntimeError::new_err(error.to_string()),
             Self::Header(text) => PyValueError::new_err(text),
+            Self::File(error) if error.kind() == std::io::ErrorKind::NotConnected => {
+                app::of_client(py, error.into())
+            }
+            Self::File(error) => error.into(),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod dispatch;
 mod handler;
 mod serve;
+mod static_files;
 mod table;
 
 pub(crate) use serve::{serve_site, start_site};

@@ -1,12 +1,15 @@
 //! The table of routes that Python fills, and what a path finds in it.
 
 use std::any::Any;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use super::static_files::StaticFiles;
 use crate::asgi::AsgiMount;
+use crate::files::Files;
 use crate::http::{Dispatch, Routed};
 use crate::mux::{Match, Mux, PatternError};
 use crate::native::Route;
@@ -197,6 +200,12 @@ impl Routes {
     /// Mounts an ASGI application.
     fn mount_asgi(&self, prefix: &str, app: Py<PyAny>) -> PyResult<()> {
         self.mount(prefix, |_| Target::Asgi(Arc::new(AsgiMount::new(app))))
+    }
+
+    /// Mounts a directory of files. Raises `OSError` if it is none, and as the others.
+    fn mount_files(&self, prefix: &str, directory: PathBuf, dot_files: bool) -> PyResult<()> {
+        let files = Files::open(&directory)?.with_dot_files(dot_files);
+        self.mount(prefix, |segments| Target::Engine(Arc::new(StaticFiles(files)), segments))
     }
 
     /// Mounts another table, once.
