@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gohttp::config::EngineConfig;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -190,4 +190,27 @@ fn a_file_that_nobody_takes_over_http2_is_closed() {
     assert!(event.events().contains(inotify::ReadFlags::CLOSE_NOWRITE));
     client.allow(LARGE as usize);
     assert_eq!(client.finish(), Ended::Reset);
+}
+
+#[test]
+fn a_slow_client_of_a_file_is_not_taken_for_one_that_stalls() {
+    let write_timeout = Duration::from_millis(400);
+    let tree = Tree::with(EngineConfig { write_timeout, ..EngineConfig::default() }, false);
+    let len = 16 * WINDOW;
+    tree.file("slow", vec![1; len]);
+    let mut client = Client::ask(&tree, "/more/slow", &[]);
+    let began = Instant::now();
+    let mut allowed = WINDOW;
+    while client.body.len() < len {
+        while client.body.len() < allowed {
+            assert_eq!(client.take(), None, "it ended after {} bytes", client.body.len());
+        }
+        // Its pace: quicker than the time-out for a piece, much slower for all of them.
+        std::thread::sleep(write_timeout / 4);
+        client.allow(WINDOW);
+        allowed += WINDOW;
+    }
+    assert!(began.elapsed() > write_timeout * 3);
+    assert_eq!(client.finish(), Ended::Whole);
+    assert!(client.body.ends_with(b"\x01more"));
 }

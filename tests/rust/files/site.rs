@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use gohttp::config::EngineConfig;
 use gohttp::files::{Files, serve_file};
-use gohttp::http::{Dispatch, Request, ResponseHead, ResponseWriter};
+use gohttp::http::{Dispatch, FilePart, Request, ResponseHead, ResponseWriter};
 
 use crate::running::Running;
 
@@ -17,7 +17,8 @@ pub(crate) const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
 /// More than the sockets' buffers between server and client hold.
 pub(crate) const LARGE: u64 = 64 * 1024 * 1024;
 
-/// Serves a directory below `/static`, and below `/own` single files of it by [`serve_file`].
+/// Serves a directory below `/static`, below `/own` single files of it by [`serve_file`], and below
+/// `/more` files of which the handler goes on to say more.
 struct Site {
     files: Files,
     root: PathBuf,
@@ -46,8 +47,22 @@ impl Dispatch for Site {
                 let body = format!("{:?}", error.kind());
                 writer.respond(ResponseHead::new(500), body.into()).expect("it has not begun");
             }
+        } else if let Some(name) = path.strip_prefix(b"/more/") {
+            let name = std::str::from_utf8(name).expect("ascii");
+            let file = fs::File::open(self.root.join(name)).expect("it is there");
+            std::thread::spawn(move || say_more(file, writer));
         }
     }
+}
+
+/// Answers with a file, and with `more` once the connection has that in hand.
+fn say_more(file: fs::File, mut writer: ResponseWriter) {
+    let len = file.metadata().expect("ours").len();
+    writer.start(ResponseHead::new(200)).expect("it has not begun");
+    writer.write_file(FilePart::new(file, 0, len)).expect("the client waits");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(std::future::poll_fn(|cx| writer.poll_room(cx)));
+    writer.finish("more".into()).expect("the client waits");
 }
 
 /// A directory that is served.
