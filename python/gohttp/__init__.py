@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from gohttp._run import run
     from gohttp._timeout import RequestTimeout
     from gohttp.mux import Mux
+    from gohttp.server import Server
 
     __version__: str
 
 __all__ = [
+    "BadRequest",
     "GohttpError",
     "Mux",
     "Request",
     "RequestTimeout",
     "ResponseWriter",
+    "Server",
     "__version__",
     "route",
     "run",
@@ -45,11 +48,20 @@ class GohttpError(Exception):
             self.exit_code = exit_code
 
 
+class BadRequest(ValueError):
+    """What a client sent cannot be read. A handler that lets it pass answers with `status`."""
+
+    def __init__(self, sentence: str, status: int = 400) -> None:
+        super().__init__(sentence)
+        self.status = self._gohttp_status = status
+
+
 _HOMES = {
     "Mux": "gohttp.mux",
     "Request": "gohttp._gohttp",
     "RequestTimeout": "gohttp._timeout",
     "ResponseWriter": "gohttp._gohttp",
+    "Server": "gohttp.server",
     "route": "gohttp._native_api",
     "run": "gohttp._run",
     "shutdown": "gohttp._native_api",

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from gohttp import _gohttp, early_stop
 from gohttp._gohttp import Request, ResponseWriter
-from gohttp._native_api import _running, handle
+from gohttp._native_api import handle
 from gohttp._selector import EngineSelector
 from gohttp.abrupt_end import end_with_threads_running
 from gohttp.interface import kind
@@ -26,24 +26,39 @@ Ends = tuple[bool, bool]  # whether all requests ended in time, and whether they
 _States = list[dict[str, Any] | None]
 
 
-def serve(app: object, settings: Any, descriptors: list[int], on_ready: Callable[[], None]) -> Ends:
-    """Serve an ASGI app, or a `Mux` with ASGI apps in it, until SIGTERM or SIGINT.
+OnReady = Callable[[_gohttp.AsgiEngine], None]
+
+
+def serve(app: object, settings: Any, descriptors: list[int], on_ready: OnReady) -> Ends:
+    """Serve an ASGI app, or a `Mux` with ASGI apps in it, until it is told to stop.
 
     Returns how its requests ended. Raises `GohttpError` when an app refuses to start.
     """
     host = _host(settings)
-    served = _Site(app) if isinstance(app, Mux) else _OneApp(cast(AsgiApp, app))
+    served = _served(app)
     try:
         with asyncio.Runner(loop_factory=host.new_loop) as runner:
             # One root task from start to end: anyio hangs its worker threads on it.
             ends = runner.run(_main(served, host, settings, descriptors, on_ready))
-            if not ends[1]:
+            if not ends[1] and settings.handle_signals:
                 # The runner would wait for what does not end.
                 end_with_threads_running()
             return ends
     finally:
         if _in_main_thread():
             signal.set_wakeup_fd(-1)
+
+
+async def serve_on_running_loop(
+    app: object, settings: Any, descriptors: list[int], on_ready: OnReady
+) -> Ends:
+    """The same on the caller's loop, whose other tasks are its own; the engine is beside it."""
+    host = _Beside(asyncio.new_event_loop, guest=True)
+    return await _main(_served(app), host, settings, descriptors, on_ready)
+
+
+def _served(app: object) -> "_OneApp | _Site":
+    return _Site(app) if isinstance(app, Mux) else _OneApp(cast(AsgiApp, app))
 
 
 def _host(settings: Any) -> "_Host":
@@ -77,6 +92,8 @@ def _theirs(loop: str, app_dir: str) -> Callable[[], asyncio.AbstractEventLoop]:
 
 class _OnOneThread:
     """asyncio and the engine on this thread: the engine is asyncio's selector."""
+
+    guest = False
 
     def __init__(self) -> None:
         self.engine = _gohttp.AsgiEngine()
@@ -113,8 +130,12 @@ def _in_main_thread() -> bool:
 class _Beside:
     """Another loop on this thread, the engine on a second; an eventfd rings once for a batch."""
 
-    def __init__(self, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    def __init__(
+        self, new_loop: Callable[[], asyncio.AbstractEventLoop], *, guest: bool = False
+    ) -> None:
         self.new_loop = new_loop
+        self.guest = guest  # on a loop that is somebody else's
+        self._stopped: asyncio.Event | None = None
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.engine = _gohttp.AsgiEngine(os.dup(self._bell))
 
@@ -123,16 +144,18 @@ class _Beside:
         self.engine.process()
 
     async def run(self) -> None:
-        loop = asyncio.get_running_loop()
-        stopped = asyncio.Event()
+        """Wait until the server has stopped."""
+        if self._stopped is None:
+            self._stopped = stopped = asyncio.Event()
+            loop = asyncio.get_running_loop()
 
-        def drive() -> None:
-            self.engine.run()
-            loop.call_soon_threadsafe(stopped.set)
+            def drive() -> None:
+                self.engine.run()
+                loop.call_soon_threadsafe(stopped.set)
 
-        loop.add_reader(self._bell, self._rung)
-        threading.Thread(target=drive, name="gohttp-engine", daemon=True).start()
-        await stopped.wait()
+            loop.add_reader(self._bell, self._rung)
+            threading.Thread(target=drive, name="gohttp-engine", daemon=True).start()
+        await self._stopped.wait()
 
     def close(self) -> None:
         """No request is left whom the engine could tell something."""
@@ -195,7 +218,7 @@ async def _main(
     host: _Host,
     settings: Any,
     descriptors: list[int],
-    on_ready: Callable[[], None],
+    on_ready: OnReady,
 ) -> Ends:
     lifespans = [Lifespan(app, settings.lifespan) for app in served.apps]
     started: list[Lifespan] = []
@@ -209,20 +232,22 @@ async def _main(
         await _end(started, settings.graceful_timeout)
         raise
     served.start(host.engine, settings, descriptors, states)
-    _running.append(host.engine)
+    on_ready(host.engine)
     try:
-        on_ready()
         await host.run()
-    finally:
-        _running.clear()
+    except asyncio.CancelledError:
+        if not host.guest:
+            raise
+        host.engine.drain()
+        await host.run()
     host.engine.process()  # what came with the last turn
-    in_time, clean = await _wait_for_tasks(host, settings.graceful_timeout)
+    in_time, clean = await _wait_for_tasks(host)
     # A thread of ours: the loop may be needed by what is waited for.
     threads_ended = await asyncio.get_running_loop().run_in_executor(
         None, host.engine.finish_threads
     )
-    await _end(started, host.engine.remaining(settings.graceful_timeout))
-    rest_ended = await _end_the_rest(host.engine.remaining(settings.graceful_timeout))
+    await _end(started, host.engine.remaining())
+    rest_ended = host.guest or await _end_the_rest(host.engine.remaining())
     host.close()
     _gohttp.flush_logging()
     ended = threads_ended and rest_ended
@@ -254,11 +279,11 @@ async def _end(lifespans: list[Lifespan], timeout: float) -> None:
         await lifespan.shutdown(max(deadline - time.monotonic(), 1.0))
 
 
-async def _wait_for_tasks(host: _Host, graceful_timeout: float) -> Ends:
+async def _wait_for_tasks(host: _Host) -> Ends:
     """Background work goes on after its response; it gets as long as a stop may take."""
     # `remaining` is at least 1. Where connections took all the time, they were cut.
-    cut = host.engine.remaining(graceful_timeout + 1) <= 1
-    timeout = host.engine.remaining(graceful_timeout)
+    cut = host.engine.remaining(1) <= 1
+    timeout = host.engine.remaining()
     tasks = set(host.engine.tasks() or ())
     if not tasks:
         return True, True

@@ -6,7 +6,8 @@ import socket
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 
-from gohttp import _gohttp, logs, worker
+from gohttp import _gohttp, _native_api, logs, mux, worker
+from gohttp._native_api import Stoppable
 from gohttp.abrupt_end import end_with_threads_running
 from gohttp.config import Config
 from gohttp.interface import Interface
@@ -15,8 +16,9 @@ from gohttp.interface import Interface
 class Settings:
     """What the engine reads of a config, and whether this process has a supervisor."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, handle_signals: bool = True) -> None:
         self._config = config
+        self.handle_signals = handle_signals
         self.supervised = worker.supervised()
         self.ws_per_message_deflate = config.ws_compression == "deflate"
         self.trusted_networks = list(_networks(config.trusted_proxies))
@@ -42,35 +44,30 @@ def serve(
     interface: Interface,
     config: Config,
     sockets: list[socket.socket],
-    on_ready: Callable[[], None],
+    on_ready: Callable[[Stoppable], None],
+    *,
+    handle_signals: bool = True,
 ) -> int:
-    """Serve `app` until SIGTERM or SIGINT; blocks. `sockets` are used up.
+    """Serve `app` until SIGTERM, SIGINT or `drain()`; blocks. `sockets` are used up.
 
     The exit code is 1 when requests outlasted `graceful_timeout`.
 
     Raises `GohttpError` when the app refuses to start.
     """
     _gohttp.install_logging(logs.engine_level(config.log_level, access_log=config.access_log))
-    settings = Settings(config)
+    settings = Settings(config, handle_signals=handle_signals)
     descriptors = [sock.detach() for sock in sockets]
-    if interface == "native":
-        from gohttp import mux
-
-        app = mux.chosen(app)
-        if app._routes.asgi_apps():
-            interface = "asgi"
-    if interface == "asgi":
+    routes = mux.chosen(app) if interface == "native" else None
+    if interface == "asgi" or (routes is not None and routes.has_asgi_apps()):
         from gohttp import _asgi
 
-        in_time, clean = _asgi.serve(app, settings, descriptors, on_ready)
+        in_time, clean = _asgi.serve(routes or app, settings, descriptors, on_ready)
         if clean and not in_time:
             return 1
-    elif interface == "native":
-        from gohttp import _native_api
-
-        clean = _native_api.serve(app, settings, descriptors, on_ready)
+    elif routes is not None:
+        clean = _native_api.serve(routes, settings, descriptors, on_ready)
     else:
-        clean = _gohttp.serve_wsgi(app, settings, descriptors, lambda _server: on_ready())
-    if not clean:
+        clean = _gohttp.serve_wsgi(app, settings, descriptors, on_ready)
+    if not clean and handle_signals:
         end_with_threads_running()
-    return 0
+    return 0 if clean else 1

@@ -4,6 +4,7 @@ The engine and the faces, compiled.
 
 from _typeshed import Incomplete, SupportsGetItem
 from collections.abc import Iterator
+from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
 __all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Request", "ResponseWriter", "Routes", "SyncServer", "flush_logging", "install_logging", "serve_site", "serve_wsgi", "start_site"]
@@ -20,9 +21,10 @@ class AsgiEngine:
         An engine. `bell`: an eventfd that the loop watches if it runs on another thread than the
         engine; `None` if it drives the engine itself.
         """
-    def drain(self, /) -> None:
+    def drain(self, /, timeout: SupportsFloat | SupportsIndex | None = None) -> None:
         """
-        Begins a graceful stop. From any thread.
+        Begins a graceful stop, which may take so many seconds, else as many as the settings say.
+        From any thread.
         """
     def drive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> int:
         """
@@ -45,11 +47,12 @@ class AsgiEngine:
         """
     def quiet(self, /) -> None:
         """
-        The watched descriptor had no events: wait for the next edge.
+        The watched descriptor had no events: wait for the next edge. One that has come meanwhile
+        is seen by the next `drive`.
         """
-    def remaining(self, /, graceful_timeout: SupportsFloat | SupportsIndex) -> float:
+    def remaining(self, /, more: SupportsFloat | SupportsIndex = 0.0) -> float:
         """
-        Seconds left of a stop's graceful time-out, at least one.
+        Seconds left of a stop's graceful time-out and `more`, at least one.
         """
     def run(self, /) -> None:
         """
@@ -130,15 +133,37 @@ class Request:
     """
     def __repr__(self, /) -> str: ...
     @property
+    def basic_auth(self, /) -> Any:
+        """
+        Name and password of basic authentication (RFC 7617); `None` if there are none.
+        """
+    @property
     def body(self, /) -> bytes:
         """
         The whole body. Waits for the client as long as it must; raises `ConnectionResetError` if
-        it goes before the end, another `OSError` if the body is broken, too large or late.
+        it goes before the end, another `OSError` if the body is broken, too large or late, and
+        `RuntimeError` once `read` has given some of it.
         """
     @property
     def cancelled(self, /) -> bool:
         """
         Whether the client has gone.
+        """
+    @property
+    def context(self, /) -> Any:
+        """
+        A dictionary of this request for middleware and handlers to leave things in.
+        """
+    @property
+    def cookies(self, /) -> Any:
+        """
+        The cookies, by name.
+        """
+    def form(self, /) -> Any:
+        """
+        The fields and files of a form, `application/x-www-form-urlencoded` or
+        `multipart/form-data`: a `Form`. Files beyond 64 KiB are on disk. Raises `BadRequest` if the
+        body is none or goes beyond limits (128 parts, 8 MiB of fields), and as `read` does.
         """
     @property
     def headers(self, /) -> Headers:
@@ -149,6 +174,10 @@ class Request:
     def host(self, /) -> str:
         """
         Host and port that the client asked for; empty if it named none (HTTP/1.0).
+        """
+    def json(self, /) -> Any:
+        """
+        What the body, as JSON, says. Raises `BadRequest` if it is none, and as `body` does.
         """
     @property
     def method(self, /) -> str:
@@ -181,15 +210,36 @@ class Request:
         The protocol: `'HTTP/1.1'`.
         """
     @property
+    def query(self, /) -> Any:
+        """
+        The values of the query: a mapping of names to their first values; `get_all` has all.
+        """
+    @property
     def query_string(self, /) -> str:
         """
         What stands behind the `?`, as sent.
+        """
+    def read(self, size: SupportsIndex | None = None, /) -> bytes:
+        """
+        A piece of the body of up to `size` bytes, as it comes; empty at the end. Without `size`,
+        the rest. Waits and raises as `body` does.
         """
     @property
     def remote_addr(self, /) -> str:
         """
         The client's address and port: `'127.0.0.1:52814'`; empty on a Unix socket. Behind a
         trusted proxy, the address alone that the proxy tells.
+        """
+    @property
+    def scheme(self, /) -> str:
+        """
+        `'http'`, or `'https'` where a trusted proxy says so.
+        """
+    @property
+    def text(self, /) -> Any:
+        """
+        The body as text, by the charset of its Content-Type, else UTF-8. Raises
+        `BadRequest` if it is none, and as `body` does.
         """
     @property
     def url(self, /) -> str:
@@ -213,6 +263,16 @@ class ResponseWriter:
         For `async def` handlers, whose `write` does not wait: awaits until the client has taken
         enough that more may be written.
         """
+    def early_hints(self, /, links: SupportsGetItem[int, str]) -> None:
+        """
+        Sends `103 Early Hints` (RFC 8297) with these values of `Link`, now. Does nothing once the
+        response has begun, or where the client knows no interim responses. Raises `ValueError` for
+        what no header can hold.
+        """
+    def error(self, /, message: str, status: SupportsIndex = 500) -> None:
+        """
+        Answers with an error: plain text, and nothing that was set for another body.
+        """
     def flush(self, /) -> None:
         """
         Sends what has been written so far. Raises as `write` does.
@@ -222,10 +282,50 @@ class ResponseWriter:
         """
         The response's header fields, to be set before the first write is sent.
         """
+    def hijack(self, /) -> Any:
+        """
+        Takes the connection over, as Go's `Hijacker` does: a socket that speaks with the client,
+        bytes beyond the request first. The answer, head and all, is the caller's, who closes it.
+        HTTP/1 only. Raises `OSError` if the response has begun or the client has gone.
+        """
+    def html(self, /, body: str, status: SupportsIndex | None = None) -> None:
+        """
+        Writes HTML.
+        """
+    def json(self, /, value: Any, status: SupportsIndex | None = None) -> None:
+        """
+        Writes a value as JSON. These answers set the content type, unless you have, and the status,
+        if it is given. They raise as `write` does.
+        """
+    def redirect(self, /, url: str, status: SupportsIndex = 302) -> None:
+        """
+        Sends the client to another URL. Raises `ValueError` for a status outside 300 to 399.
+        """
+    def serve_file(self, /, req: Request, path: str | PathLike[str]) -> None:
+        """
+        Answers with a file, as Go's `http.ServeFile`: ranges and conditional requests of `req` are
+        obeyed, the kernel sends the bytes, and headers that are set are kept. The path is yours to
+        check. Raises `OSError` if it cannot be opened, `RuntimeError` once the response has begun.
+        """
+    def set_cookie(self, /, name: str, value: str, **attributes) -> None:
+        """
+        Sets a cookie (RFC 6265): `max_age` (seconds), `expires`, `path='/'`, `domain`,
+        `secure=False`, `http_only=False`, `same_site='lax'`, `partitioned=False`. Raises
+        `ValueError` for what a cookie cannot hold.
+        """
     def set_status(self, /, code: SupportsIndex) -> None:
         """
         Sets the status code, 200 unless set. Too late after the first write: that is logged and
         ignored. Raises `ValueError` outside 200 to 999.
+        """
+    def sse(self, /) -> Any:
+        """
+        Begins a stream of server-sent events: what it gives has `send(data, event=…, id=…,
+        retry=…)` and `comment(text)`.
+        """
+    def text(self, /, body: str, status: SupportsIndex | None = None) -> None:
+        """
+        Writes plain text.
         """
     def write(self, /, body: Any) -> int:
         """
@@ -258,6 +358,10 @@ class Routes:
         """
         Mounts an ASGI application.
         """
+    def mount_files(self, /, prefix: str, directory: str | PathLike[str], dot_files: bool) -> None:
+        """
+        Mounts a directory of files. Raises `OSError` if it is none, and as the others.
+        """
     def mount_routes(self, /, prefix: str, other: Routes) -> None:
         """
         Mounts another table, once.
@@ -273,9 +377,10 @@ class SyncServer:
     """
     A running server of a sync face, to stop it from Python.
     """
-    def drain(self, /) -> None:
+    def drain(self, /, timeout: SupportsFloat | SupportsIndex | None = None) -> None:
         """
-        Begins a graceful stop. From any thread.
+        Begins a graceful stop, which may take so many seconds, else as many as the settings say.
+        From any thread.
         """
 
 def flush_logging() -> None:

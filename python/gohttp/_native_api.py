@@ -11,7 +11,11 @@ from gohttp.mux import Mux, default
 
 logger = logging.getLogger("gohttp.server")
 
-_running: list[_gohttp.SyncServer | _gohttp.AsgiEngine] = []
+Stoppable = _gohttp.SyncServer | _gohttp.AsgiEngine
+"""A running server, as its face gives it: it has `drain(timeout)`."""
+
+running: list[Stoppable] = []
+"""What `shutdown()` stops."""
 
 route = default.route
 
@@ -21,7 +25,7 @@ def shutdown() -> None:
 
     Does nothing when no server is running.
     """
-    for server in list(_running):
+    for server in list(running):
         server.drain()
 
 
@@ -30,18 +34,17 @@ def has_routes() -> bool:
     return bool(default)
 
 
-def serve(mux: Mux, settings: Any, descriptors: list[int], on_ready: Callable[[], None]) -> bool:
+def serve(
+    mux: Mux,
+    settings: Any,
+    descriptors: list[int],
+    on_ready: Callable[[_gohttp.SyncServer], None],
+) -> bool:
     """Serve routes that lead to no ASGI app; see `gohttp._faces.serve`."""
-
-    def ready(server: _gohttp.SyncServer) -> None:
-        _running.append(server)
-        on_ready()
-
     coroutines = _CoroutineThread()
     try:
-        return _gohttp.serve_site(mux._routes, coroutines.run, settings, descriptors, ready)
+        return _gohttp.serve_site(mux._routes, coroutines.run, settings, descriptors, on_ready)
     finally:
-        _running.clear()
         coroutines.stop()
 
 

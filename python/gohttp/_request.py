@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import multipart
 
+from gohttp import BadRequest
 from gohttp._gohttp import Request
 
 _PARTS = 128
@@ -81,17 +82,22 @@ def text(req: Request) -> str:
     try:
         return req.body.decode(charset)
     except LookupError:
-        raise ValueError(f"the body's charset {charset!r} is not known") from None
+        raise BadRequest(f"the body's charset {charset!r} is not known", 415) from None
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the body is not text: {error}") from error
 
 
 def json(req: Request) -> Any:
-    return json_module.loads(req.body)
+    try:
+        return json_module.loads(req.body)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}") from error
 
 
 def form(req: Request) -> Form:
     kind = _content_type(req).get_content_type()
     if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        raise ValueError(f"a form is expected, and the body is {kind!r}")
+        raise BadRequest(f"a form is expected, and the body is {kind!r}", 415)
     environ = {
         "REQUEST_METHOD": "POST",
         "CONTENT_TYPE": req.headers["content-type"],
@@ -102,8 +108,10 @@ def form(req: Request) -> Form:
         fields, files = multipart.parse_form_data(
             environ, strict=True, ignore_errors=False, part_limit=_PARTS, memory_limit=_MEMORY
         )
-    except multipart.MultipartError as error:
-        raise ValueError(f"the form cannot be read: {error}") from error
+    except multipart.ParserLimitReached as error:
+        raise BadRequest(f"the form is too large: {error}", 413) from error
+    except (multipart.MultipartError, ValueError) as error:
+        raise BadRequest(f"the form cannot be read: {error}") from error
     pairs = [(name, value) for name, value in fields.iterallitems()]
     return Form(pairs, {name: files.getall(name) for name in files})
 

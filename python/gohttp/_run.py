@@ -77,7 +77,7 @@ def _run_routes(settings: dict[str, Any]) -> None:
             "native",
             given,
             listening,
-            lambda: print(f" * Running on {addresses[0]}/", flush=True),  # noqa: T201
+            lambda _: print(f" * Running on {addresses[0]}/", flush=True),  # noqa: T201
         )
 
 

@@ -3,7 +3,7 @@
 import inspect
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, overload
 
 from gohttp import _gohttp
 from gohttp._gohttp import Request, ResponseWriter
@@ -86,6 +86,10 @@ class Mux:
         """
         self._routes.mount_files(prefix, os.fspath(directory), dot_files)
 
+    def has_asgi_apps(self) -> bool:
+        """Whether an ASGI app is mounted in it; from now on none can be."""
+        return bool(self._routes.asgi_apps())
+
     def __bool__(self) -> bool:
         """Whether there is any route."""
         return bool(self._routes)
@@ -103,4 +107,4 @@ default = Mux()
 
 def chosen(app: object) -> Mux:
     """The routes that `app` stands for: itself, or those of `gohttp.route`."""
-    return cast(Mux, app) if isinstance(app, Mux) else default
+    return app if isinstance(app, Mux) else default

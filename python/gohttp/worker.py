@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from gohttp import GohttpError, early_stop, logs
 from gohttp.config import Config, ConfigError
@@ -41,7 +42,7 @@ def load_and_serve(
     finally:  # also when the app has made another error of it
         early_stop.check()
     logs.after_app_import()
-    return serve_in_process(app.app, app.interface, config, sockets, lambda: on_ready(app))
+    return serve_in_process(app.app, app.interface, config, sockets, lambda _: on_ready(app))
 
 
 def serve_in_process(
@@ -49,15 +50,17 @@ def serve_in_process(
     interface: Interface,
     config: Config,
     sockets: list[socket.socket],
-    on_ready: Callable[[], None] = lambda: None,
+    on_ready: Callable[[Any], None] = lambda server: None,
 ) -> int:
     """Serve `app` in this process until it is told to stop; the exit code.
 
-    The engine handles SIGTERM and SIGINT.  Raises `GohttpError` when it cannot start.
+    `on_ready` is called, with what stops the server, when requests are accepted.  The engine
+    handles SIGTERM and SIGINT.  Raises `GohttpError` when it cannot start.
     """
     check_loop(config)
     try:
         from gohttp._faces import serve
+        from gohttp._native_api import Stoppable, running
     except ImportError as error:
         raise GohttpError(
             f"The engine of gohttp cannot be loaded ({error}); run 'make build' in the folder of "
@@ -65,7 +68,15 @@ def serve_in_process(
         ) from None
     with _python_handlers_set_aside():
         early_stop.check()
-        return serve(app, interface, config, sockets, on_ready)
+
+        def ready(server: Stoppable) -> None:
+            running.append(server)
+            on_ready(server)
+
+        try:
+            return serve(app, interface, config, sockets, ready)
+        finally:
+            running.clear()
 
 
 @contextmanager

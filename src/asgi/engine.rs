@@ -6,7 +6,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
@@ -27,7 +27,7 @@ use crate::bridge::mount::Mount;
 use crate::bridge::settings::{self, Settings};
 use crate::config::WebSocketConfig;
 use crate::http::Dispatch;
-use crate::server::{Driver, Server, Signals};
+use crate::server::{Driver, Server};
 use crate::wake::lock;
 
 /// What requests need of the loop that they run on.
@@ -235,18 +235,24 @@ impl AsgiEngine {
         })
     }
 
-    /// Begins a graceful stop. From any thread.
-    fn drain(&self) {
+    /// Begins a graceful stop, which may take so many seconds, else as many as the settings say.
+    /// From any thread.
+    #[pyo3(signature = (timeout=None))]
+    fn drain(&self, timeout: Option<f64>) {
         if let Some(server) = self.core.server.get() {
-            server.drain();
+            server.drain_for(timeout);
         }
     }
 
-    /// Seconds left of a stop's graceful time-out, at least one.
-    fn remaining(&self, graceful_timeout: f64) -> f64 {
-        let elapsed =
-            self.core.server.get().and_then(|server| server.drain_began()).map(|t| t.elapsed());
-        (graceful_timeout - elapsed.unwrap_or_default().as_secs_f64()).max(1.0)
+    /// Seconds left of a stop's graceful time-out and `more`, at least one.
+    #[pyo3(signature = (more=0.0))]
+    fn remaining(&self, more: f64) -> f64 {
+        let left = self
+            .core
+            .server
+            .get()
+            .map(|server| server.stop_deadline().saturating_duration_since(Instant::now()));
+        (left.unwrap_or_default().as_secs_f64() + more).max(1.0)
     }
 
     /// Waits, once the server has stopped, for the handlers on threads, as long as a stop may take.
@@ -315,7 +321,7 @@ impl AsgiEngine {
             max_tasks: settings.max_tasks(),
             refusing: AtomicBool::new(false),
         };
-        let signals = Signals::install(&self.core.driver, settings.insist())?;
+        let signals = settings.signals(&self.core.driver)?;
         let thread = Ident::current(py)?.number();
         let slow = settings.slow_callback().map(|after| (after, thread));
         // The log of a limit is kept short by ticks; and a loop on another thread is watched by
@@ -326,7 +332,9 @@ impl AsgiEngine {
         heap::keep_freed();
         let server =
             Arc::new(Server::start(&self.core.driver, listeners, settings.engine(), dispatch)?);
-        signals.stop(&self.core.driver, server.clone());
+        if let Some(signals) = signals {
+            signals.stop(&self.core.driver, server.clone());
+        }
         if self.core.server.set(server).is_err() || self.context.set(Arc::new(context)).is_err() {
             return Err(PyRuntimeError::new_err("the engine has been started already"));
         }

@@ -48,6 +48,12 @@ pub(crate) fn is_of_client(py: Python<'_>, error: &PyErr) -> bool {
     search(error.value(py).as_any(), 16)
 }
 
+/// What `gohttp.BadRequest` is to be answered with.
+fn status_of(py: Python<'_>, error: &PyErr) -> Option<u16> {
+    let status = error.value(py).getattr_opt(intern!(py, "_gohttp_status")).ok().flatten()?;
+    status.extract().ok().filter(|status| (400..600).contains(status))
+}
+
 /// Logs an application's exception, and answers 500 or cuts the response. What the application
 /// could not read or write because of the client is the client's fault.
 ///
@@ -62,6 +68,14 @@ pub(crate) fn fail(
     if is_timeout(py, error) {
         log::info!(target: "gohttp.request", "{what} was ended by its time-out");
         return with_writer(&mut |writer| writer.fail(504));
+    }
+    if let Some(status) = status_of(py, error) {
+        log::info!(target: "gohttp.request", "{what}: {}", error.value(py));
+        return with_writer(&mut |writer| {
+            if !writer.ended() {
+                writer.fail(status);
+            }
+        });
     }
     let mut fault = None;
     let (mut committed, mut ended) = (false, false);

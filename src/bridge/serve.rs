@@ -8,7 +8,7 @@ use super::baton::{Baton, BatonDispatch, SyncHandler};
 use super::settings::{self, Settings};
 use super::{heap, log_sink};
 use crate::http::Dispatch;
-use crate::server::{Driver, Server, Signals};
+use crate::server::{Driver, Server};
 
 /// A running server of a sync face, to stop it from Python.
 #[pyclass(frozen, module = "gohttp._gohttp")]
@@ -16,9 +16,11 @@ pub(crate) struct SyncServer(Arc<Server>);
 
 #[pymethods]
 impl SyncServer {
-    /// Begins a graceful stop. From any thread.
-    fn drain(&self) {
-        self.0.drain();
+    /// Begins a graceful stop, which may take so many seconds, else as many as the settings say.
+    /// From any thread.
+    #[pyo3(signature = (timeout=None))]
+    fn drain(&self, timeout: Option<f64>) {
+        self.0.drain_for(timeout);
     }
 }
 
@@ -41,11 +43,13 @@ pub(crate) fn serve_sync(
     let engine = settings.engine();
     let listeners = settings::listeners(descriptors)?;
     let driver = Arc::new(Driver::new()?);
-    let signals = Signals::install(&driver, settings.insist())?;
+    let signals = settings.signals(&driver)?;
     let baton = Baton::new(driver, handler, settings.limits());
     let dispatch = route(BatonDispatch(baton.clone()));
     let server = Arc::new(Server::start(baton.driver(), listeners, engine, dispatch)?);
-    signals.stop(baton.driver(), server.clone());
+    if let Some(signals) = signals {
+        signals.stop(baton.driver(), server.clone());
+    }
     on_ready.call1(py, (SyncServer(server.clone()),))?;
     let clean = baton.run(py, server)?;
     log_sink::flush(py);

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use super::baton::Limits;
 use crate::config::{EngineConfig, WebSocketConfig};
-use crate::server::Listening;
+use crate::server::{Driver, Listening, Signals};
 
 /// The attributes of `gohttp._faces.Settings` that Rust needs. Seconds and bytes.
 #[derive(FromPyObject)]
@@ -39,6 +39,7 @@ pub(crate) struct Settings {
     ws_ping_timeout: f64,
     ws_per_message_deflate: bool,
     limit_concurrency: usize,
+    handle_signals: bool,
     slow_callback: f64,
 }
 
@@ -57,9 +58,13 @@ impl Settings {
         self.workers > 1
     }
 
-    /// Whether a second signal ends the process at once.
-    pub(crate) fn insist(&self) -> bool {
-        !self.supervised
+    /// Takes over SIGTERM and SIGINT, if they are the server's. Of a supervised process a second
+    /// signal is no more than the first.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub(crate) fn signals(&self, driver: &Driver) -> std::io::Result<Option<Signals>> {
+        self.handle_signals.then(|| Signals::install(driver, !self.supervised)).transpose()
     }
 
     /// The baton's part.
@@ -69,7 +74,6 @@ impl Settings {
             queue: self.queue,
             queue_timeout: limit(self.queue_timeout),
             request_timeout: limit(self.request_timeout),
-            graceful: seconds(self.graceful_timeout),
             supervised: self.supervised,
             stack_signal: (self.stack_signal > 0).then_some(self.stack_signal),
         }

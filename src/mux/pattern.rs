@@ -100,7 +100,9 @@ fn split(text: &str) -> Result<(Option<&str>, &str, &str), Fault> {
     }
     let (method, rest) = match text.split_once([' ', '\t']) {
         // A slash before the space: the space is the path's.
-        Some((path, _)) if path.contains('/') => return Err(Fault::PathCharacter(' ')),
+        Some((path, _)) if path.contains('/') => {
+            return Err(Fault::PathCharacter(text.as_bytes()[path.len()].into()));
+        }
         Some((method, _)) if !is_token(method) => return Err(Fault::Method(method.into())),
         Some((method, rest)) => (Some(method), rest.trim_start_matches([' ', '\t'])),
         None => (None, text),

@@ -171,19 +171,19 @@ impl NativeRequest {
     }
 
     /// The body as text, by the charset of its Content-Type, else UTF-8. Raises
-    /// `UnicodeDecodeError` if it is none, and as `body` does.
+    /// `BadRequest` if it is none, and as `body` does.
     #[getter]
     fn text<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Self::derived(slf, "text")
     }
 
-    /// What the body, as JSON, says. Raises `ValueError` if it is none, and as `body` does.
+    /// What the body, as JSON, says. Raises `BadRequest` if it is none, and as `body` does.
     fn json<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Self::derived(slf, "json")
     }
 
     /// The fields and files of a form, `application/x-www-form-urlencoded` or
-    /// `multipart/form-data`: a `Form`. Files beyond 64 KiB are on disk. Raises `ValueError` if the
+    /// `multipart/form-data`: a `Form`. Files beyond 64 KiB are on disk. Raises `BadRequest` if the
     /// body is none or goes beyond limits (128 parts, 8 MiB of fields), and as `read` does.
     fn form<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Self::derived(slf, "form")

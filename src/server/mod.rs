@@ -127,6 +127,14 @@ impl Server {
         }
     }
 
+    /// Begins the stop, with so many seconds for what is in flight or as many as the settings say.
+    pub fn drain_for(&self, seconds: Option<f64>) {
+        match seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+            Some(graceful) => self.drain_within(graceful),
+            None => self.drain(),
+        }
+    }
+
     /// Until when the stop, once it has begun, waits for what is in flight.
     pub fn stop_deadline(&self) -> Instant {
         let began = self.drain_began().unwrap_or_else(Instant::now);

@@ -327,6 +327,28 @@ def test_path_without_a_pattern_is_404(tmp_path: Path) -> None:
             assert connection.read_response().status == status
 
 
+def test_method_that_no_pattern_takes_is_405_with_those_that_are_taken(tmp_path: Path) -> None:
+    path = program(
+        tmp_path,
+        """
+        from gohttp import route, run
+        route("GET /posts/{id}", lambda w, req: w.write("got"))
+        route("DELETE /posts/{id}", lambda w, req: w.write("deleted"))
+        run(port=0)
+        """,
+    )
+    with running(path) as server, server.connect() as connection:
+        for method, target, status, allow in (
+            ("GET", "/posts/1", 200, None),
+            ("DELETE", "/posts/a%2Fb", 200, None),
+            ("POST", "/posts/1", 405, "DELETE, GET, HEAD"),
+            ("POST", "/posts/1/2", 404, None),
+        ):
+            connection.send_request(method, target)
+            response = connection.read_response()
+            assert (response.status, response.header("allow")) == (status, allow), target
+
+
 def test_free_port_is_what_run_takes(tmp_path: Path) -> None:
     port = free_port()
     path = program(tmp_path, ARTICLE.replace("5000", str(port)))

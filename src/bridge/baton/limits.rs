@@ -25,8 +25,6 @@ pub(crate) struct Limits {
     pub(crate) queue_timeout: Option<Duration>,
     /// How long a request may take.
     pub(crate) request_timeout: Option<Duration>,
-    /// How long a stop waits for handlers.
-    pub(crate) graceful: Duration,
     /// Whether a supervisor starts another process when this one ends.
     pub(crate) supervised: bool,
     /// The signal to which Python answers with the stacks of all threads, GIL or not.

@@ -325,8 +325,8 @@ impl Baton {
     /// Until when handlers are waited for, once the server has stopped: what its drain has left of
     /// the graceful time-out, and a moment more to end properly.
     fn stop_deadline(&self) -> Instant {
-        let began = self.server.get().and_then(|server| server.drain_began());
-        began.unwrap_or_else(Instant::now) + self.limits.graceful + Duration::from_secs(1)
+        let begun = self.server.get().map_or_else(Instant::now, |server| server.stop_deadline());
+        begun + Duration::from_secs(1)
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {

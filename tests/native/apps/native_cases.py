@@ -78,7 +78,8 @@ assert callable(decorated)  # a decorator gives the function back
 
 @route("/bad-patterns")
 def bad_patterns(w: ResponseWriter, _req: Request) -> None:
-    patterns = ["", "nowhere", "GET x", "/{id", "/{a}{b}", "/{a}/{a}", "/a b", "/exact", "/", "example.org/", "/\n"]
+    patterns = ["", "nowhere", "GET  x", "/{id", "/{a}/{a}", "/a b", "/\n"]
+    patterns += ["/exact", "/", "example.org/", "/{top}/leaf"]  # taken, and in conflict
     outcomes = {p: outcome_of(lambda p=p: route(p, ok)) for p in patterns}
     outcomes["no function"] = outcome_of(lambda: route("/never", 7))  # type: ignore[call-overload]
     outcomes["no text"] = outcome_of(lambda: route(7, ok))  # type: ignore[call-overload]
