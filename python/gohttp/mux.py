@@ -12,6 +12,7 @@ from gohttp.interface import Interface, UnknownInterface, detect_interface
 Handler = (
     Callable[[ResponseWriter, Request], None] | Callable[[ResponseWriter, Request], Awaitable[None]]
 )
+Middleware = Callable[[Callable[..., Any]], Callable[..., Any]]
 H = TypeVar("H", bound=Callable[..., Any])
 
 
@@ -26,6 +27,8 @@ class Mux:
 
     def __init__(self) -> None:
         self._routes = _gohttp.Routes()
+        self._middleware: list[Middleware] = []
+        self._has_handlers = False
 
     @overload
     def route(self, pattern: str, fn: None = None) -> Callable[[H], H]: ...
@@ -44,10 +47,26 @@ class Mux:
         def register(handler: H) -> H:
             if not callable(handler):
                 raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
-            self._routes.handle(pattern, handler, _is_async(handler))
+            wrapped: Callable[..., Any] = handler
+            for wrap in reversed(self._middleware):
+                wrapped = wrap(wrapped)
+            self._routes.handle(pattern, wrapped, _is_async(wrapped))
+            self._has_handlers = True
             return handler
 
         return register if fn is None else register(fn)
+
+    def use(self, *middleware: Middleware) -> None:
+        """Put functions around all handlers of this `Mux`: the first is the outermost.
+
+        Each is called once for each handler, with it, and returns what takes its place, which may
+        call the one it was given or answer itself. What is mounted is not wrapped.
+
+        Raises `RuntimeError` once a handler has been registered: it would be left out.
+        """
+        if self._has_handlers:
+            raise RuntimeError("use() must come before the routes, or some would be left out")
+        self._middleware += middleware
 
     def mount(self, prefix: str, app: object, *, interface: Interface | None = None) -> None:
         """Give everything at and below `prefix` to another `Mux`, a WSGI or an ASGI app.

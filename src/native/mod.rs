@@ -7,6 +7,7 @@ mod writer;
 
 use std::sync::Arc;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::bridge::app;
@@ -85,7 +86,12 @@ impl NativeHandler {
             let _ = request.get().body(py);
         }
         let result = route.handler.bind(py).call1((writer, request))?;
-        if route.is_async {
+        // A plain function around an `async def` one, such as middleware, gives its coroutine.
+        let inner = !route.is_async && !result.is_none() && result.hasattr(intern!(py, "__await__"))?;
+        if inner {
+            let _ = request.get().body(py);
+        }
+        if route.is_async || inner {
             writer.get().hand_over();
             self.run_coroutine.bind(py).call1((result, writer, request))?;
         }
