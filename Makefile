@@ -8,6 +8,11 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 TESTS ?= tests
 STUBS ?= python
+CC ?= cc
+CARGO_TARGET_DIR ?= target
+CBINDGEN ?= build/tools/bin/cbindgen
+C_FLAGS := -std=c11 -O2 -g -Wall -Wextra -Werror -Iinclude -pthread
+C_LINK := -Lbuild -lgohttp -Wl,-rpath,'$$ORIGIN/..'
 
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
@@ -26,7 +31,7 @@ build: $(VENV)/.built ## Build the extension module into .venv
 .PHONY: test
 test: $(VENV)/.tests ## Build, then run the whole test suite (TESTS=tests/wsgi for a part)
 	$(call say,Rust tests of the engine without Python)
-	@cargo test --no-default-features --lib --tests
+	@cargo test --no-default-features --features c --lib --tests
 	$(call say,Python tests over real sockets)
 	@$(BIN)/python -m pytest $(TESTS)
 
@@ -36,11 +41,14 @@ check: $(VENV)/.check $(VENV)/.built ## Formatting and lints: rustfmt clippy ruf
 	cargo fmt --all -- --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --no-default-features -- -D warnings
+	cargo clippy --all-targets --no-default-features --features c -- -D warnings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@$(BIN)/python tools/settings_table.py build/configuration.md
 	@diff -u docs/configuration.md build/configuration.md || { echo "docs/configuration.md is not what the settings say: run 'make docs'." >&2; exit 1; }
+	@$(MAKE) --no-print-directory build/gohttp.h
+	@diff -u include/gohttp.h build/gohttp.h || { echo "include/gohttp.h is not what src/c says: run 'make header'." >&2; exit 1; }
 	@$(MAKE) --no-print-directory stubs STUBS=build/stubs
 	@diff -u python/gohttp/_gohttp.pyi build/stubs/gohttp/_gohttp.pyi || { echo "python/gohttp/_gohttp.pyi is not what the Rust says: run 'make stubs'." >&2; exit 1; }
 
@@ -48,6 +56,20 @@ check: $(VENV)/.check $(VENV)/.built ## Formatting and lints: rustfmt clippy ruf
 stubs: $(VENV)/.built ## Write python/gohttp/_gohttp.pyi from the Rust
 	@mkdir -p build
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin generate-stubs --profile release --out $(STUBS) >build/stubs.log 2>&1 || { cat build/stubs.log >&2; exit 1; }
+
+.PHONY: libgohttp
+libgohttp: build/libgohttp.so ## Build the library for C into build/ (no Python needed)
+
+.PHONY: example-c
+example-c: build/c/hello build/c/stream ## Build the examples in C into build/c/
+
+.PHONY: header
+header: build/gohttp.h ## Write include/gohttp.h from src/c
+	@cp build/gohttp.h include/gohttp.h
+
+.PHONY: valgrind
+valgrind: build/c/hello build/c/stream build/c/full $(VENV)/.made ## Run programs in C under valgrind
+	@$(BIN)/python tools/valgrind.py
 
 .PHONY: fmt
 fmt: $(VENV)/.check ## Format all code
@@ -71,6 +93,42 @@ docs: $(VENV)/.built ## Write docs/configuration.md from the settings
 .PHONY: clean
 clean: ## Remove everything that was built
 	rm -rf $(VENV) build target python/gohttp/*.so
+
+# --- the library for C ------------------------------------------------------------------------
+
+# A profile of its own: the Python module's library has the same file name.
+build/libgohttp.so: $(RUST_SOURCES)
+	$(call say,building libgohttp (the first time takes one to three minutes))
+	@mkdir -p build
+	@cargo rustc --quiet --profile clib --lib --no-default-features --features c --crate-type cdylib,staticlib -- -C link-arg=-Wl,-soname,libgohttp.so
+	@cp --remove-destination $(CARGO_TARGET_DIR)/clib/libgohttp.a $(CARGO_TARGET_DIR)/clib/libgohttp.so build/
+
+build/c/%: examples/c/%.c include/gohttp.h build/libgohttp.so
+	@mkdir -p build/c
+	@$(CC) $(C_FLAGS) $< $(C_LINK) -o $@
+
+build/c/%: tests/c/programs/%.c include/gohttp.h build/libgohttp.so
+	@mkdir -p build/c
+	@$(CC) $(C_FLAGS) $< $(C_LINK) -o $@
+
+# The same with AddressSanitizer in the program, and linked statically.
+build/c/%-asan: tests/c/programs/%.c include/gohttp.h build/libgohttp.so
+	@mkdir -p build/c
+	@$(CC) $(C_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover $< $(C_LINK) -o $@
+
+build/c/%-static: examples/c/%.c include/gohttp.h build/libgohttp.so
+	@mkdir -p build/c
+	@$(CC) $(C_FLAGS) $< build/libgohttp.a -lm -ldl -o $@
+
+# What is a promise in Rust's docs ("# Safety") is a plain sentence in C's.
+build/gohttp.h: $(wildcard src/c/*.rs) cbindgen.toml $(CBINDGEN)
+	@mkdir -p build
+	@$(CBINDGEN) --quiet --config cbindgen.toml src/c/mod.rs 2>/dev/null | sed '/^\/\/ # Safety$$/d' >$@.new
+	@mv $@.new $@
+
+build/tools/bin/cbindgen:
+	$(call say,building cbindgen (once))
+	@cargo install --quiet --locked --root build/tools --version 0.29.4 cbindgen
 
 # --- the virtual environment, in steps that are done once -------------------------------------
 

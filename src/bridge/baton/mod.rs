@@ -31,9 +31,9 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
+use crate::costs::{self, Costs};
 use crate::http::{Dispatch, Prebuffer, Request, RequestHead, ResponseWriter, Room};
 use crate::server::{Driver, Server};
-use crate::costs::{self, Costs};
 use crate::wake::lock;
 use deadline::Deadlines;
 pub(crate) use limits::Limits;
