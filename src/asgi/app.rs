@@ -26,10 +26,8 @@ impl AsgiApp {
         mount: &Mount,
         state: Option<Py<PyDict>>,
     ) -> PyResult<Self> {
-        let app = py
-            .import("gohttp._asgi")?
-            .call_method1("as_coroutine_function", (app,))?
-            .unbind();
+        let app =
+            py.import("gohttp._asgi")?.call_method1("as_coroutine_function", (app,))?.unbind();
         Ok(Self { app, scopes: ScopeMaker::new(py, root_path, mount, state)? })
     }
 }

@@ -3,11 +3,9 @@
 use std::ffi::c_void;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
-
 use super::compat::ArticleFunction;
 use super::error::Fault;
-use crate::http::{RequestHead, ResponseHead};
+use crate::http::{RequestHead, ResponseHead, redirect};
 use crate::mux::{Match, Mux};
 
 /// A handler of the fuller API; see [`super::response::gohttp_handler`].
@@ -68,42 +66,19 @@ impl Routes {
     /// Finds a request's function. All that is known here of the mux is in this function.
     pub(super) fn find(&self, head: &RequestHead) -> Found {
         let mux = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let host = String::from_utf8_lossy(head.host().unwrap_or_default());
-        let host = host.rsplit_once(':').map_or(&*host, |(name, _)| name);
-        let path = percent_decode(head.path()).decode_utf8_lossy();
-        match mux.find(host, &path) {
-            Match::Handler(route) => Found::Target(route.target, route.pattern.clone(), Vec::new()),
-            Match::Redirect(path) => Found::Answer(redirect(&encode(&path), head.query())),
+        match mux.find(head.method(), head.host().unwrap_or_default(), head.path()) {
+            Match::Handler { handler, values, .. } => {
+                let values = values.iter().map(|(name, value)| (name.into(), value.into()));
+                Found::Target(handler.target, handler.pattern.clone(), values.collect())
+            }
+            Match::Redirect(path) => Found::Answer(redirect(head, &path)),
+            Match::MethodNotAllowed(allow) => {
+                let mut answer = ResponseHead::new(405);
+                // Methods are tokens.
+                let _ = answer.push(b"allow", allow.join(", ").as_bytes());
+                Found::Answer(answer)
+            }
             Match::None => Found::Answer(ResponseHead::new(404)),
         }
-    }
-}
-
-/// A decoded path, percent-encoded anew.
-fn encode(path: &str) -> String {
-    const PATH: &AsciiSet = &CONTROLS
-        .add(b' ')
-        .add(b'"')
-        .add(b'#')
-        .add(b'<')
-        .add(b'>')
-        .add(b'?')
-        .add(b'`')
-        .add(b'%')
-        .add(b'\\');
-    utf8_percent_encode(path, PATH).to_string()
-}
-
-/// 301 as Go's mux sends it.
-fn redirect(path: &str, query: &[u8]) -> ResponseHead {
-    let mut location = path.as_bytes().to_vec();
-    if !query.is_empty() {
-        location.push(b'?');
-        location.extend_from_slice(query);
-    }
-    let mut head = ResponseHead::new(301);
-    match head.push(b"location", &location) {
-        Ok(_) => head,
-        Err(_) => ResponseHead::new(400),
     }
 }

@@ -11,6 +11,8 @@ mod file_part;
 mod forwarded;
 mod head;
 mod link;
+#[cfg(any(feature = "python", feature = "c"))]
+mod redirect;
 mod response;
 #[cfg(any(feature = "python", feature = "c"))]
 pub(crate) mod sniff;
@@ -27,6 +29,8 @@ pub use forwarded::{Forwarded, forwarded};
 pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;
 pub use link::{Link, LinkWaker, Outgoing, Progress};
+#[cfg(any(feature = "python", feature = "c"))]
+pub(crate) use redirect::redirect;
 pub use response::{ResponseHead, bodiless, reason_phrase};
 pub use upgrade::{Duplex, Ending, Handover, Stopping, Upgrade};
 pub(crate) use upgrade::{READ_ROOM, read_some};

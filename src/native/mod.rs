@@ -87,7 +87,8 @@ impl NativeHandler {
         }
         let result = route.handler.bind(py).call1((writer, request))?;
         // A plain function around an `async def` one, such as middleware, gives its coroutine.
-        let inner = !route.is_async && !result.is_none() && result.hasattr(intern!(py, "__await__"))?;
+        let inner =
+            !route.is_async && !result.is_none() && result.hasattr(intern!(py, "__await__"))?;
         if inner {
             let _ = request.get().body(py);
         }

@@ -7,6 +7,7 @@ use crate::asgi::InboxDispatch;
 use crate::bridge::baton::BatonDispatch;
 use crate::http::{
     Dispatch, Prebuffer, Request, RequestHead, ResponseHead, ResponseWriter, Room, reason_phrase,
+    redirect,
 };
 
 /// Gives requests to threads, to the event loop, or answers them.
@@ -54,7 +55,9 @@ impl Dispatch for SiteDispatch {
                     (By::Engine(answers), _) => answers.dispatch(request, writer),
                 }
             }
-            Found::Redirect(path) => redirect(&request.head, path, &mut writer),
+            Found::Redirect(path) => {
+                respond_with(redirect(&request.head, &path), Bytes::new(), &mut writer);
+            }
             Found::NotAllowed(allow) => {
                 let mut head = plain(405);
                 // Methods are tokens.
@@ -83,22 +86,6 @@ impl Dispatch for SiteDispatch {
             _ => Prebuffer::default(),
         }
     }
-}
-
-/// Go's mux answers 301, which has clients make a GET of a POST; 308 does not.
-fn redirect(request: &RequestHead, path: String, writer: &mut ResponseWriter) {
-    let status = if matches!(request.method(), b"GET" | b"HEAD") { 301 } else { 308 };
-    // `//host/` would lead to another server.
-    let mut location = format!("/{}", path.trim_start_matches('/'));
-    if !request.query().is_empty() {
-        location.push('?');
-        location.push_str(&String::from_utf8_lossy(request.query()));
-    }
-    let mut head = ResponseHead::new(status);
-    if head.push(b"location", location.as_bytes()).is_err() {
-        head = ResponseHead::new(400);
-    }
-    respond_with(head, Bytes::new(), writer);
 }
 
 fn plain(status: u16) -> ResponseHead {
