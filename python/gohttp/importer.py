@@ -25,6 +25,7 @@ from gohttp.interface import (
     UnknownInterface,
     contradiction,
     detect_interface,
+    is_mux,
     kind,
     required_parameters,
 )
@@ -236,6 +237,8 @@ def _find(module: ModuleType, where: str, attribute: str, app_dir: Path) -> tupl
     for name in advice.USUAL_NAMES:
         if hasattr(module, name):
             return getattr(module, name), f"{where}:{name}"
+    if is_mux(getattr(module, "mux", None)):
+        return module.mux, f"{where}:mux"
     if _has_routes():
         return module, where
     hint = advice.for_module(module, where)

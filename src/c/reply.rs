@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::error::{Fault, gohttp_error as Code};
+use super::error::{Fault, gohttp_error};
 use crate::http::{
     FieldError, ResponseHead, ResponseWriter, WriteError, bodiless, is_field_value, is_token,
     parse_content_length, sniff,
@@ -91,14 +91,11 @@ impl Reply {
     /// Writes a piece of the body. Returns whether some of it is on its way, so that there may be
     /// no room for more.
     pub(super) fn write(&mut self, data: &[u8]) -> Result<bool, Fault> {
-        self.check_open()?;
-        if self.writer.is_gone() {
-            return Err(Code::GOHTTP_ERROR_GONE.into());
-        }
+        self.check_there()?;
         self.settled = true;
         if self.writer.would_exceed(self.buffer.len() + data.len()) {
             return Err(Fault::new(
-                Code::GOHTTP_ERROR_TOO_LARGE,
+                gohttp_error::GOHTTP_ERROR_TOO_LARGE,
                 "more than the Content-Length that was declared",
             ));
         }
@@ -114,7 +111,7 @@ impl Reply {
 
     /// Sends what has been written so far.
     pub(super) fn flush(&mut self) -> Result<(), Fault> {
-        self.check_open()?;
+        self.check_there()?;
         self.settled = true;
         self.send()
     }
@@ -150,6 +147,12 @@ impl Reply {
 
     fn check_open(&self) -> Result<(), WriteError> {
         if self.writer.ended() { Err(WriteError::Ended) } else { Ok(()) }
+    }
+
+    /// Whether more can be sent.
+    fn check_there(&self) -> Result<(), WriteError> {
+        self.check_open()?;
+        if self.writer.is_gone() { Err(WriteError::Gone) } else { Ok(()) }
     }
 
     fn check_unsettled(&self) -> Result<(), WriteError> {

@@ -173,6 +173,17 @@ def test_a_client_that_resets_in_mid_response_is_told_to_the_handler(server: Ser
     wait_until(lambda: last_error(server) == GONE, "the handler to be told")
 
 
+def test_a_client_that_leaves_a_stream_is_told_by_flush():
+    with running("stream", stop=False) as server:
+        with server.connect() as client:
+            client.send_request("GET", "/events")
+            client.read_head()
+            client.read_chunk()
+        server.signal(signal.SIGTERM)
+        # Its handler would go on for ten seconds.
+        assert server.wait(5.0) == 0
+
+
 def test_an_aborted_response_is_seen_not_to_be_whole(server: Server):
     with server.connect() as client:
         client.send_request("GET", "/cut")
