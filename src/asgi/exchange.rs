@@ -17,9 +17,7 @@ use super::message::{self, Sent};
 use super::task::Outcome;
 use crate::bridge::app;
 use crate::bridge::refcount::{references, unwatched};
-use crate::http::{
-    BodyEvent, FilePart, Request, ResponseHead, ResponseWriter, Version, WriteError,
-};
+use crate::http::{BodyEvent, FilePart, Request, ResponseHead, ResponseWriter, WriteError};
 use crate::wake::lock;
 
 /// One request with its response.
@@ -140,13 +138,6 @@ impl Exchange {
 
     /// Takes a message of the application. Returns what to wait for before the next.
     fn take(&self, py: Python<'_>, sent: Sent) -> PyResult<Until> {
-        if let Sent::File { .. } = &sent
-            && self.with(|request, _| request.head.version()) == Some(Version::Http2)
-        {
-            return Err(PyRuntimeError::new_err(
-                "this connection sends no files by itself: see scope['extensions']",
-            ));
-        }
         let taken = self.with(|request, writer| {
             let (result, ended) = self.pass_on(writer, sent);
             if ended && result != Err(WriteError::NotStarted) {

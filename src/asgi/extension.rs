@@ -27,8 +27,8 @@ pub(super) fn extensions<'py>(py: Python<'py>, head: &RequestHead) -> PyResult<B
             &[PATH, FILE, HINT, TRAILERS]
         }
         Version::Http11 => &[PATH, FILE, HINT],
-        // hyper sends neither files nor interim responses there.
-        Version::Http2 => &[TRAILERS],
+        // hyper sends no interim responses there.
+        Version::Http2 => &[PATH, FILE, TRAILERS],
     };
     let all = PyDict::new(py);
     for &name in names {

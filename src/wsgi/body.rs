@@ -83,14 +83,14 @@ fn concluded(exchange: &Exchange, ended: Result<(), WriteError>) -> PyResult<()>
     Ok(())
 }
 
-/// A file goes out by itself, on a connection that can, and the thread is free at once.
+/// A file goes out by itself, and the thread is free at once.
 fn send_file(
     py: Python<'_>,
     exchange: &Exchange,
     wrapper: &Bound<'_, FileWrapper>,
 ) -> PyResult<()> {
     // What cannot be found out about the file is tried again by reading it.
-    let part = wrapper.get().part(py).ok().flatten().filter(|_| exchange.speaks_http1());
+    let part = wrapper.get().part(py).ok().flatten();
     let Some(part) = part else { return send_each(py, exchange, wrapper) };
     match exchange.write(|writer| writer.finish_with_file(part)) {
         Ok(Some(_short)) => send_each(py, exchange, wrapper),

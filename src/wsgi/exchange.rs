@@ -14,7 +14,7 @@ use super::start_response::{StartResponse, Write};
 use crate::bridge::app;
 use crate::bridge::baton::Baton;
 use crate::bridge::refcount::{references, unwatched};
-use crate::http::{Request, ResponseWriter, Version, WriteError};
+use crate::http::{Request, ResponseWriter, WriteError};
 use crate::wake::lock;
 
 /// What `wsgi.input`, `start_response` and `write` share.
@@ -48,11 +48,6 @@ impl Exchange {
         f: impl FnOnce(&mut ResponseWriter) -> Result<T, WriteError>,
     ) -> Result<T, WriteError> {
         self.state().writer.as_mut().map_or(Err(WriteError::Ended), f)
-    }
-
-    /// Whether the connection can send files, and be taken over.
-    pub(super) fn speaks_http1(&self) -> bool {
-        self.state().request.as_ref().is_some_and(|r| r.head.version() != Version::Http2)
     }
 
     /// The request in a log line.

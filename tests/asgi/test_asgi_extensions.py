@@ -182,9 +182,13 @@ def test_other_te_is_no_wish_for_trailers(server: Server, te: str) -> None:
     assert TRAILERS not in json.loads(response.body)
 
 
-def test_http_2_has_trailers_only(server: Server) -> None:
+def test_http_2_has_all_but_interim_responses(server: Server) -> None:
     with H2Client(server) as connection:
-        assert json.loads(connection.read("/extensions")[1]) == {TRAILERS: {}}
+        assert json.loads(connection.read("/extensions")[1]) == {
+            "http.response.pathsend": {},
+            "http.response.zerocopysend": {},
+            TRAILERS: {},
+        }
 
 
 def test_extensions_follow_the_request_on_one_connection(server: Server) -> None:
@@ -347,13 +351,13 @@ def test_large_path_does_not_go_through_memory_or_stop_others(
 
 
 @pytest.mark.parametrize("extension", ["path", "file"])
-def test_file_on_http_2_is_an_error_in_the_app(server: Server, file: Path, extension: str) -> None:
+def test_file_is_sent_on_http_2(server: Server, file: Path, extension: str) -> None:
     message = path_send(file) if extension == "path" else file_send()
-    path, key = write_script(server, ("open", str(file)), START, message)
+    path, _key = write_script(server, ("open", str(file)), START, message)
     with H2Client(server) as connection:
-        stream, _ = connection.read(path)
-        assert stream.status() == 500
-    assert recorded(server, key) == ["RuntimeError"]
+        stream, body = connection.read(path)
+        assert stream.status() == 200
+        assert body == file.read_bytes()
 
 
 # --- http.response.zerocopysend ------------------------------------------------------------------
