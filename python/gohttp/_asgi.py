@@ -233,11 +233,13 @@ async def _main(
         raise
     served.start(host.engine, settings, descriptors, states)
     on_ready(host.engine)
+    cancelled: asyncio.CancelledError | None = None
     try:
         await host.run()
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
         if not host.guest:
             raise
+        cancelled = error
         host.engine.drain()
         await host.run()
     host.engine.process()  # what came with the last turn
@@ -250,6 +252,8 @@ async def _main(
     rest_ended = host.guest or await _end_the_rest(host.engine.remaining())
     host.close()
     _gohttp.flush_logging()
+    if cancelled is not None:
+        raise cancelled
     ended = threads_ended and rest_ended
     return in_time and ended, clean and ended
 

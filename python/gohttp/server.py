@@ -129,9 +129,11 @@ class Server:
         if thread is None or thread is threading.current_thread():
             return
         patience = self._config.graceful_timeout if timeout is None else timeout
-        thread.join(patience + 5)
+        thread.join(patience + 2)  # a moment more than what is in flight has
         if thread.is_alive():
-            raise TimeoutError(f"handlers of {self.url} still run, {patience:g} s after the stop")
+            raise TimeoutError(
+                f"handlers of {self.url} still run {patience:g} s after the stop began"
+            )
 
     def __enter__(self) -> Self:
         self.start()

@@ -74,6 +74,7 @@ impl Settings {
             queue: self.queue,
             queue_timeout: limit(self.queue_timeout),
             request_timeout: limit(self.request_timeout),
+            owns_process: self.handle_signals,
             supervised: self.supervised,
             stack_signal: (self.stack_signal > 0).then_some(self.stack_signal),
         }

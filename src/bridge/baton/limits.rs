@@ -25,6 +25,8 @@ pub(crate) struct Limits {
     pub(crate) queue_timeout: Option<Duration>,
     /// How long a request may take.
     pub(crate) request_timeout: Option<Duration>,
+    /// Whether the process is the server's, to be ended if a handler does not end.
+    pub(crate) owns_process: bool,
     /// Whether a supervisor starts another process when this one ends.
     pub(crate) supervised: bool,
     /// The signal to which Python answers with the stacks of all threads, GIL or not.

@@ -101,7 +101,7 @@ impl Baton {
             drop(schedule);
             std::thread::park_timeout(Duration::from_millis(50));
         }
-        if !self.schedule().returned {
+        if !self.schedule().returned && self.limits.owns_process {
             let why = if self.schedule().main_lost {
                 "was given up"
             } else {
