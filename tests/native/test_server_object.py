@@ -98,11 +98,12 @@ def test_signals_stay_the_programs(kind: str) -> None:
 
 
 def test_error_in_the_block_is_passed_on_and_the_server_stopped() -> None:
-    url = ""
+    urls = []
     with pytest.raises(ZeroDivisionError), gohttp.testing.serve(wsgi) as url:
+        urls.append(url)
         raise ZeroDivisionError
     with pytest.raises(OSError, match="refused"):
-        get(f"{url}/")
+        get(f"{urls[0]}/")
 
 
 def test_app_that_refuses_to_start_is_an_error_where_it_is_started() -> None:
@@ -117,7 +118,7 @@ def test_app_that_refuses_to_start_is_an_error_where_it_is_started() -> None:
 def test_what_is_no_app_and_what_is_no_setting() -> None:
     with pytest.raises(TypeError, match="what is to be served is an int"):
         Server(7)
-    with pytest.raises(GohttpError, match="workers|one process"):
+    with pytest.raises(GohttpError, match="is one process"):
         Server(wsgi, workers=2)
     with pytest.raises(GohttpError, match="nosuch"):
         Server(wsgi, nosuch=1)
@@ -168,7 +169,12 @@ def test_shutdown_with_a_time_out_of_its_own() -> None:
 
     server = Server(stuck, port=0, graceful_timeout=20)
     server.start()
-    asking = threading.Thread(target=lambda: pytest.raises(OSError, get, f"{server.url}/"))
+
+    def ask() -> None:
+        with pytest.raises(OSError, match=r"without response|reset"):
+            get(f"{server.url}/")
+
+    asking = threading.Thread(target=ask)
     asking.start()
     assert began.wait(10)
     with pytest.raises(TimeoutError, match="still run"):
