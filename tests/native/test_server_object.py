@@ -99,9 +99,14 @@ def test_signals_stay_the_programs(kind: str) -> None:
 
 def test_error_in_the_block_is_passed_on_and_the_server_stopped() -> None:
     urls = []
-    with pytest.raises(ZeroDivisionError), gohttp.testing.serve(wsgi) as url:
-        urls.append(url)
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with gohttp.testing.serve(wsgi) as url:
+            urls.append(url)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with pytest.raises(OSError, match="refused"):
         get(f"{urls[0]}/")
 
