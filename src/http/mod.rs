@@ -13,6 +13,7 @@ mod head;
 mod link;
 #[cfg(any(feature = "python", feature = "c"))]
 mod redirect;
+mod request;
 mod response;
 #[cfg(any(feature = "python", feature = "c"))]
 pub(crate) mod sniff;
@@ -31,8 +32,9 @@ pub(crate) use link::OwnLink;
 pub use link::{Link, LinkWaker, Outgoing, Progress};
 #[cfg(any(feature = "python", feature = "c"))]
 pub(crate) use redirect::redirect;
+pub(crate) use request::exchange;
+pub use request::{Request, Routed};
 pub use response::{ResponseHead, bodiless, reason_phrase};
 pub use upgrade::{Duplex, Ending, Handover, Stopping, Upgrade};
 pub(crate) use upgrade::{READ_ROOM, read_some};
-pub(crate) use writer::exchange;
-pub use writer::{Request, ResponseWriter, Routed, WriteError};
+pub use writer::{ResponseWriter, WriteError};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Baton, Holder, Job, Schedule};
+use super::Baton;
+use super::schedule::{Holder, Job, Schedule};
 use crate::http::{ResponseHead, TICK};
 
 /// Ticks after which a streamed response counts as waiting for its client: it may go on for hours.

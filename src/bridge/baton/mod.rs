@@ -17,153 +17,35 @@
 //! Beside an event loop ([`Baton::beside_a_loop`]) the loop drives for good, and threads only run.
 
 mod deadline;
+mod dispatch;
 mod limits;
 mod monitor;
+mod schedule;
 mod wait;
 mod worker;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use crate::costs::{self, Costs};
-use crate::http::{Dispatch, Prebuffer, Request, RequestHead, ResponseWriter, Room};
+use crate::costs::Costs;
+use crate::http::{Request, ResponseWriter};
 use crate::server::{Driver, Server};
 use crate::wake::lock;
 use deadline::Deadlines;
+pub(crate) use dispatch::BatonDispatch;
 pub(crate) use limits::Limits;
-
-/// Bodies of known length up to this are read before the handler is called: a thread does not
-/// wait for a slow client's form.
-const PREBUFFER: usize = 1024 * 1024;
-/// The same for clients that are quick: larger bodies are received to where the handler wants
-/// them, which spares a copy.
-const PREBUFFER_QUICK: usize = 128 * 1024;
-
-/// Threads beyond `--threads` for those that wait for the network.
-const EXTRA_THREADS: usize = 512;
+use schedule::{Holder, Schedule};
 
 /// Runs one request to its end, on a thread that may block.
 pub(crate) trait SyncHandler: Send + Sync + 'static {
     /// Answers `request`. Errors are the handler's to log; dropping the writer is a 500.
     fn handle(&self, py: Python<'_>, baton: &Arc<Baton>, request: Request, writer: ResponseWriter);
-}
-
-struct Job {
-    request: Request,
-    writer: ResponseWriter,
-    kind: costs::Kind,
-    /// It is of a kind that is known to be quick.
-    quick: bool,
-    /// The tick at which it came.
-    since: u32,
-}
-
-/// A response that a worker sends piece by piece.
-struct Stream {
-    worker: usize,
-    since: u32,
-    /// It counts as waiting for the network.
-    waits: bool,
-}
-
-/// Who drives the I/O.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Holder {
-    Nobody,
-    Worker(usize),
-    /// The monitor, or an event loop: it runs nothing itself.
-    Monitor,
-}
-
-struct Schedule {
-    /// Jobs for the holder.
-    ready: VecDeque<Job>,
-    /// Jobs of slow kinds, for any other thread.
-    slow: VecDeque<Job>,
-    holder: Holder,
-    /// Parked workers, the last to park first to be called.
-    idle: Vec<(usize, Thread)>,
-    /// Workers there are.
-    threads: usize,
-    /// The number of the next worker; numbers are not used twice.
-    next_number: usize,
-    /// Workers that were called and have not come yet.
-    called: usize,
-    /// The system refused a thread: no more are asked for.
-    refused: bool,
-    /// Workers that wait for the network inside a handler.
-    waiting: usize,
-    /// Streamed responses in the making.
-    streams: Vec<Stream>,
-    /// Workers given up: their handlers do not end.
-    lost: usize,
-    /// The first worker is one of them.
-    main_lost: bool,
-    /// Workers that are not parked for good.
-    running: usize,
-    /// A worker without work wants the baton from the monitor.
-    wanted: bool,
-    /// Odd while the holder is inside a handler; changes with each handler.
-    pulse: u64,
-    /// The holder drives from inside a handler that waits for the network.
-    driven_inside: bool,
-    /// The holder is waiting for the GIL, which somebody may keep for long.
-    attaching: bool,
-    monitor_asleep: bool,
-    stop: bool,
-    /// The first worker has left its last handler.
-    returned: bool,
-}
-
-impl Schedule {
-    /// Whether requests wait that no thread will see by itself.
-    fn jobs_need_a_thread(&self) -> bool {
-        !self.slow.is_empty() || (self.holder == Holder::Monitor && !self.ready.is_empty())
-    }
-
-    /// Threads that are in handlers or may be at once. Those that wait for a slow client's bytes do
-    /// not count, or a few dozen such clients would stop all service.
-    fn active(&self) -> usize {
-        self.threads.saturating_sub(self.idle.len() + self.waiting + self.lost)
-    }
-
-    /// Whether an idle thread may be called.
-    fn may_call(&self, max: usize) -> bool {
-        !self.idle.is_empty() && self.active() < max
-    }
-
-    /// Whether a thread may be started. One thread is a promise: it is never joined by another.
-    fn may_start(&self, max: usize) -> bool {
-        self.idle.is_empty()
-            && (max > 1 || self.threads == 0)
-            && !self.refused
-            && self.active() < max
-            && self.threads < max + EXTRA_THREADS
-            && !self.stop
-    }
-
-    /// No holder is inside a handler.
-    fn settle_pulse(&mut self) {
-        self.pulse = (self.pulse + 1) & !1;
-        self.attaching = false;
-    }
-
-    /// The holder goes into a handler. Returns whether the monitor has to be woken to watch it.
-    fn enter_handler(&mut self) -> bool {
-        self.pulse |= 1;
-        std::mem::take(&mut self.monitor_asleep)
-    }
-
-    /// Whether another thread could take a job now.
-    fn helper_to_be_had(&self, max: usize) -> bool {
-        self.may_call(max) || self.may_start(max)
-    }
 }
 
 /// See the module's text.
@@ -401,58 +283,5 @@ impl Baton {
             thread.unpark();
         }
         self.wake_monitor();
-    }
-}
-
-/// The engine's end of the baton.
-pub(crate) struct BatonDispatch(pub(crate) Arc<Baton>);
-
-impl Dispatch for BatonDispatch {
-    fn dispatch(&self, request: Request, writer: ResponseWriter) {
-        let baton = &self.0;
-        let kind = costs::kind_of(&request.head);
-        let pace = baton.costs.pace(kind);
-        let slow = baton.max_threads > 1 && pace == costs::Pace::Slow;
-        let quick = pace == costs::Pace::Quick;
-        let job = Job { request, writer, kind, quick, since: baton.ticks.load(Relaxed) };
-        let mut schedule = baton.schedule();
-        if baton.overloaded(&schedule, slow) {
-            drop(schedule);
-            baton.refuse(job);
-        } else if slow {
-            schedule.slow.push_back(job);
-            // If no other thread can be had, the holder sees the job as it looks.
-            baton.call_helper(schedule);
-        } else {
-            schedule.ready.push_back(job);
-            // The monitor runs nothing itself.
-            if schedule.holder == Holder::Monitor && schedule.called == 0 {
-                let max = if quick { baton.quick_threads() } else { baton.max_threads };
-                baton.call_helper_within(schedule, max);
-            }
-        }
-        baton.driver.wake_queue().nudge_from_inside();
-    }
-
-    fn tick(&self) {
-        self.0.tick();
-    }
-
-    fn room(&self) -> Room {
-        let schedule = self.0.schedule();
-        let max = self.0.max_threads;
-        let helpers = if schedule.helper_to_be_had(max) { max - schedule.active() } else { 0 };
-        let blocked = schedule.holder == Holder::Monitor || schedule.driven_inside;
-        match schedule.ready.len() + schedule.slow.len() {
-            waiting if waiting < helpers + usize::from(!blocked) => Room::Free,
-            _ if blocked => Room::None,
-            _ => Room::Soon,
-        }
-    }
-
-    fn prebuffer(&self, _head: &RequestHead) -> Prebuffer {
-        // The only thread waits for nobody.
-        let quick = if self.0.max_threads == 1 { PREBUFFER } else { PREBUFFER_QUICK };
-        Prebuffer { quick, slow: PREBUFFER }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::{Baton, Holder};
+use super::Baton;
+use super::schedule::Holder;
 
 /// How often a busy server is looked at. A holder is stuck when two looks find it in the same
 /// handler: after one to two ticks.

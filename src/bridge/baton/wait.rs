@@ -7,7 +7,8 @@ use std::thread::Thread;
 
 use pyo3::prelude::*;
 
-use super::{ASIDE, Baton, Holder, Schedule, Stream, WORKER};
+use super::schedule::{Holder, Schedule, Stream};
+use super::{ASIDE, Baton, WORKER};
 
 /// Wakes a parked thread.
 struct Unpark(Thread);

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use super::{ASIDE, Baton, Holder, Job, Schedule, WORKER, limits};
+use super::schedule::{Holder, Job, Schedule};
+use super::{ASIDE, Baton, WORKER, limits};
 
 /// Requests taken one by one before a worker asks the monitor for the baton.
 const STREAK: u32 = 8;

@@ -5,12 +5,10 @@ use std::io;
 use std::task::{Context as TaskContext, Poll};
 
 use super::connection::{After, Connection};
-use super::encode::{
-    Answering, BodyFraming, encode_chunk_size, encode_end, encode_head, encode_interim,
-};
+use super::encode::{Answering, BodyFraming, encode_interim};
 use super::parse::Parsed;
 use super::upload::Upload;
-use crate::http::{self, BodyError, Outgoing, Part, Progress, RequestHead, ResponseHead};
+use crate::http::{self, BodyError, Progress, RequestHead, ResponseHead};
 use crate::server::access_log::AccessEntry;
 use crate::server::listener::Transport;
 use bytes::Buf;
@@ -18,7 +16,7 @@ use bytes::Buf;
 /// Bytes of the next requests that are read while a response is made.
 const PIPELINE_WINDOW: usize = 16 * 1024;
 /// An unread body of up to this size is read and thrown away to keep the connection.
-const DISCARD_LIMIT: u64 = 256 * 1024;
+pub(super) const DISCARD_LIMIT: u64 = 256 * 1024;
 /// Room for a read of a body that is known to be large.
 const UPLOAD_ROOM: usize = 128 * 1024;
 /// The most that is read at once to where the handler waits for it: others get their turn.
@@ -26,32 +24,32 @@ const SINK_ROOM: u64 = 512 * 1024;
 
 /// What the connection waits for, each with its own time-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waiting {
+pub(super) enum Waiting {
     Handler,
     Upload,
     Client,
 }
 
 /// The exchange in hand; its link is the connection's.
-struct Exchange {
-    upload: Upload,
-    answering: Answering,
+pub(super) struct Exchange {
+    pub(super) upload: Upload,
+    pub(super) answering: Answering,
     /// The client waits for `100 Continue` before it sends the body.
-    expects: bool,
+    pub(super) expects: bool,
     /// The handler has given something that has not been taken.
-    news: bool,
+    pub(super) news: bool,
     /// How the response's body is framed, once its head has been encoded.
-    framing: Option<BodyFraming>,
-    done: bool,
-    discarding: bool,
+    pub(super) framing: Option<BodyFraming>,
+    pub(super) done: bool,
+    pub(super) discarding: bool,
     /// Bytes of the body that had been taken by then.
-    discarded_from: u64,
-    waiting: Waiting,
+    pub(super) discarded_from: u64,
+    pub(super) waiting: Waiting,
     /// The tick by which the response must be complete.
-    deadline: Option<u32>,
-    status: u16,
-    sent: u64,
-    access: Option<AccessEntry>,
+    pub(super) deadline: Option<u32>,
+    pub(super) status: u16,
+    pub(super) sent: u64,
+    pub(super) access: Option<AccessEntry>,
 }
 
 impl<I: Transport> Connection<I> {
@@ -412,62 +410,5 @@ impl<I: Transport> Connection<I> {
             self.io.reset_on_close();
         }
         Poll::Ready(After::Abort)
-    }
-
-    /// Puts the handler's parts in the write buffer.
-    fn encode(&mut self, exchange: &mut Exchange, out: Outgoing) -> Progress {
-        for interim in &out.interim {
-            if exchange.answering.version == http::Version::Http11 {
-                self.write.append(|buf| encode_interim(buf, interim));
-            }
-        }
-        if let Some(head) = &out.head {
-            self.encode_head(exchange, head);
-        }
-        for part in out.body {
-            self.encode_part(exchange, part);
-        }
-        if out.progress == Progress::Complete {
-            exchange.done = true;
-            if exchange.framing == Some(BodyFraming::Chunked) {
-                self.write.append(|buf| encode_end(buf, out.trailers.as_deref()));
-            }
-        }
-        out.progress
-    }
-
-    fn encode_head(&mut self, exchange: &mut Exchange, head: &ResponseHead) {
-        let answering = &mut exchange.answering;
-        // A body that is still on its way and too long to throw away ends the connection; the
-        // client is told so before it asks again.
-        let keepable =
-            exchange.upload.missing().is_none_or(|n| n <= DISCARD_LIMIT) && !exchange.expects;
-        answering.keep_alive &= keepable && !self.cx.registry.draining();
-        let date = self.cx.registry.date_of(&mut self.date);
-        let mut framing = BodyFraming::Plain;
-        self.write.append(|buf| {
-            (framing, answering.keep_alive) = encode_head(buf, head, *answering, date);
-        });
-        exchange.framing = Some(framing);
-        exchange.status = head.status();
-    }
-
-    fn encode_part(&mut self, exchange: &mut Exchange, part: Part) {
-        let len = match &part {
-            Part::Data(data) => data.len() as u64,
-            Part::File(file) => file.len(),
-        };
-        exchange.sent += len;
-        let chunked = exchange.framing == Some(BodyFraming::Chunked);
-        if chunked {
-            self.write.append(|buf| encode_chunk_size(buf, len));
-        }
-        match part {
-            Part::Data(data) => self.write.push(data),
-            Part::File(file) => self.write.push_file(file),
-        }
-        if chunked {
-            self.write.append(|buf| buf.extend_from_slice(b"\r\n"));
-        }
     }
 }
