@@ -107,12 +107,12 @@ build/c/%: examples/c/%.c include/gohttp.h build/libgohttp.so
 	@mkdir -p build/c
 	@$(CC) $(C_FLAGS) $< $(C_LINK) -o $@
 
-build/c/%: tests/c/programs/%.c include/gohttp.h build/libgohttp.so
+build/c/%: tests/c/apps/%.c include/gohttp.h build/libgohttp.so
 	@mkdir -p build/c
 	@$(CC) $(C_FLAGS) $< $(C_LINK) -o $@
 
 # The same with AddressSanitizer in the program, and linked statically.
-build/c/%-asan: tests/c/programs/%.c include/gohttp.h build/libgohttp.so
+build/c/%-asan: tests/c/apps/%.c include/gohttp.h build/libgohttp.so
 	@mkdir -p build/c
 	@$(CC) $(C_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover $< $(C_LINK) -o $@
 

@@ -45,7 +45,7 @@ mod worker;
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::Thread;
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use crate::config::EngineConfig;
@@ -106,6 +106,8 @@ pub struct Crew {
     ended: Condvar,
     costs: Costs,
     monitor: OnceLock<Thread>,
+    /// Threads that may still be there, the monitor among them.
+    handles: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Crew {
@@ -121,6 +123,7 @@ impl Crew {
             ended: Condvar::new(),
             costs: Costs::new(),
             monitor: OnceLock::new(),
+            handles: Mutex::default(),
         })
     }
 
@@ -177,7 +180,20 @@ impl Crew {
             let waited = self.ended.wait_timeout(schedule, left);
             schedule = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        drop(schedule);
+        // What they held is given back before the caller goes on, and perhaps ends the process.
+        let handles = std::mem::take(&mut *lock(&self.handles));
+        for handle in handles {
+            // A thread that panicked has ended, too.
+            let _ = handle.join();
+        }
         Ok(Finish::Clean)
+    }
+
+    fn keep_handle(&self, handle: JoinHandle<()>) {
+        let mut handles = lock(&self.handles);
+        handles.retain(|known| !known.is_finished());
+        handles.push(handle);
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {

@@ -29,7 +29,9 @@ pub(super) fn start(crew: &Arc<Crew>) -> io::Result<()> {
         (for_thread.limits.on_thread_start)();
         for_thread.monitor();
     })?;
-    crew.monitor.set(handle.thread().clone()).map_err(|_| taken())
+    let thread = handle.thread().clone();
+    crew.keep_handle(handle);
+    crew.monitor.set(thread).map_err(|_| taken())
 }
 
 impl Crew {

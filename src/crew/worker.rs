@@ -29,16 +29,17 @@ enum Next {
 /// # Errors
 /// If the system gives no thread.
 pub(super) fn start(crew: &Arc<Crew>, number: usize) -> io::Result<()> {
-    let crew = crew.clone();
-    std::thread::Builder::new()
+    let for_thread = crew.clone();
+    let builder = std::thread::Builder::new()
         .name(format!("gohttp-{number}"))
-        .stack_size(crew.limits.stack_size)
-        .spawn(move || {
-            (crew.limits.on_thread_start)();
-            let _member = enter_crew(&crew, number);
-            crew.work(number);
-        })
-        .map(drop)
+        .stack_size(crew.limits.stack_size);
+    let handle = builder.spawn(move || {
+        (for_thread.limits.on_thread_start)();
+        let _member = enter_crew(&for_thread, number);
+        for_thread.work(number);
+    })?;
+    crew.keep_handle(handle);
+    Ok(())
 }
 
 impl Crew {
