@@ -175,11 +175,12 @@ pub(super) fn call(function: ArticleFunction, handle: u32, exchange: &Exchange) 
     let head = exchange.head();
     let mut texts = Vec::with_capacity(512);
     let mut ends = [0; 3];
-    let target = head.target();
-    for (part, end) in
-        [head.method(), head.host().unwrap_or_default(), &target].into_iter().zip(&mut ends)
-    {
-        texts.extend_from_slice(part);
+    let (mark, query): (&[u8], _) =
+        if head.query().is_empty() { (b"", head.query()) } else { (b"?", head.query()) };
+    let host = head.host().unwrap_or_default();
+    let parts = [[head.method(), b"", b""], [host, b"", b""], [head.path(), mark, query]];
+    for (part, end) in parts.into_iter().zip(&mut ends) {
+        part.into_iter().for_each(|piece| texts.extend_from_slice(piece));
         texts.push(0);
         *end = texts.len();
     }

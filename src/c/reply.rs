@@ -183,7 +183,7 @@ impl Reply {
             head.push(name, value)?;
         }
         if !typed {
-            head.push(b"content-type", sniff::content_type(&self.buffer).as_bytes())?;
+            head.push_raw(b"content-type", sniff::content_type(&self.buffer).as_bytes());
         }
         Ok(head)
     }

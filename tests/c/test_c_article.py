@@ -1,5 +1,6 @@
 """The 2016 article's C API, under its own names."""
 
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -54,6 +55,15 @@ def test_shutdown_from_a_handler_answers_it_and_what_is_in_flight():
             assert other.read_response().text.endswith("|abcd|")
         assert server.wait(STOP_TIMEOUT) == 0
         wait_for_output(server, "ended")
+
+
+def test_after_its_server_a_program_is_ended_by_a_signal_as_any_other():
+    address = f"127.0.0.1:{free_port()}"
+    killed = -signal.SIGTERM
+    with running("article", address, "go on", stop=False, exit_code=killed) as server:
+        server.get("/stop")
+        wait_for_output(server, "ended")
+        server.signal(signal.SIGTERM)
 
 
 @pytest.mark.parametrize("address", [":{port}", "localhost:{port}", "127.0.0.1:{port}"])
