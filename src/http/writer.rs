@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::body::{BodyError, BodySink};
+use super::body::BodyError;
 use super::file_part::{FilePart, Part};
 use super::link::{Link, Progress};
 use super::response::{ResponseHead, bodiless};
