@@ -16,7 +16,7 @@ mod _gohttp {
     #[pymodule_export]
     use crate::bridge::log_sink::{flush, install_logging};
     #[pymodule_export]
-    use crate::bridge::serve::SyncServer;
+    use crate::bridge::serve::{SyncServer, in_handler};
     #[pymodule_export]
     use crate::native::{Headers, NativeRequest, NativeWriter};
     #[pymodule_export]

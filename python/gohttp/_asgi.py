@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, cast
 
 from gohttp import _gohttp, early_stop
@@ -224,7 +225,7 @@ async def _main(
     started: list[Lifespan] = []
     states: _States = []
     try:
-        with early_stop.watching():
+        with early_stop.watching() if settings.handle_signals else nullcontext():
             for lifespan in lifespans:
                 states.append(await lifespan.startup())
                 started.append(lifespan)
@@ -244,10 +245,7 @@ async def _main(
         await host.run()
     host.engine.process()  # what came with the last turn
     in_time, clean = await _wait_for_tasks(host)
-    # A thread of ours: the loop may be needed by what is waited for.
-    threads_ended = await asyncio.get_running_loop().run_in_executor(
-        None, host.engine.finish_threads
-    )
+    threads_ended = await _threads_ended(host.engine)
     await _end(started, host.engine.remaining())
     rest_ended = host.guest or await _end_the_rest(host.engine.remaining())
     host.close()
@@ -274,6 +272,19 @@ async def _end_the_rest(timeout: float) -> bool:
         "threads of its executor" if executor in running else "no thread",
     )
     return False
+
+
+async def _threads_ended(engine: _gohttp.AsgiEngine) -> bool:
+    """Wait for handlers on threads, on a thread more: they may need the loop and its executor."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[bool] = loop.create_future()
+
+    def wait() -> None:
+        result = engine.finish_threads()
+        loop.call_soon_threadsafe(ended.set_result, result)
+
+    threading.Thread(target=wait, name="gohttp-stop", daemon=True).start()
+    return await ended
 
 
 async def _end(lifespans: list[Lifespan], timeout: float) -> None:

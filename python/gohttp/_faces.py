@@ -58,16 +58,30 @@ def serve(
     settings = Settings(config, handle_signals=handle_signals)
     descriptors = [sock.detach() for sock in sockets]
     routes = mux.chosen(app) if interface == "native" else None
-    if interface == "asgi" or (routes is not None and routes.has_asgi_apps()):
-        from gohttp import _asgi
-
-        in_time, clean = _asgi.serve(routes or app, settings, descriptors, on_ready)
-        if clean and not in_time:
-            return 1
-    elif routes is not None:
-        clean = _native_api.serve(routes, settings, descriptors, on_ready)
-    else:
-        clean = _gohttp.serve_wsgi(app, settings, descriptors, on_ready)
+    try:
+        in_time, clean = _run(routes or app, interface, settings, descriptors, on_ready)
+    finally:
+        if routes is not None:
+            routes.thaw()
     if not clean and handle_signals:
         end_with_threads_running()
-    return 0 if clean else 1
+    return 0 if clean and in_time else 1
+
+
+def _run(
+    app: object,
+    interface: Interface,
+    settings: Settings,
+    descriptors: list[int],
+    on_ready: Callable[[Stoppable], None],
+) -> tuple[bool, bool]:
+    """Whether all requests ended in time, and whether they ended at all."""
+    if interface == "asgi" or (isinstance(app, mux.Mux) and app.has_asgi_apps()):
+        from gohttp import _asgi
+
+        return _asgi.serve(app, settings, descriptors, on_ready)
+    if isinstance(app, mux.Mux):
+        clean = _native_api.serve(app, settings, descriptors, on_ready)
+    else:
+        clean = _gohttp.serve_wsgi(app, settings, descriptors, on_ready)
+    return True, clean

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Request", "ResponseWriter", "Routes", "SyncServer", "flush_logging", "install_logging", "serve_site", "serve_wsgi", "start_site"]
+__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Request", "ResponseWriter", "Routes", "SyncServer", "flush_logging", "in_handler", "install_logging", "serve_site", "serve_wsgi", "start_site"]
 
 __version__: Final[str]
 
@@ -253,11 +253,14 @@ class ResponseWriter:
     Writes the response of one request. May be used from any thread until the handler has ended;
     after that `write` raises `RuntimeError`, and `ConnectionResetError` once the client has gone.
     """
-    def _end(self, /, what: str, error: Any | None) -> None:
+    def _end(self, /, req: Request, what: str, error: Any | None) -> None:
         """
         Ends the response of an `async def` handler; called for it when it has returned.
         """
-    def _wait_for_room(self, /) -> None: ...
+    def _returned(self, /, result: Any) -> None:
+        """
+        What a handler has returned. Raises `TypeError` if that was meant to be the response.
+        """
     def drain(self, /) -> Any:
         """
         For `async def` handlers, whose `write` does not wait: awaits until the client has taken
@@ -371,6 +374,10 @@ class Routes:
         Mounts a WSGI application. Raises `ValueError` for a bad prefix, `RuntimeError` while a
         server runs; so do the others.
         """
+    def thaw(self, /) -> None:
+        """
+        The server has ended: mounts can be made again.
+        """
 
 @final
 class SyncServer:
@@ -386,6 +393,11 @@ class SyncServer:
 def flush_logging() -> None:
     """
     Waits, a moment at most, until what has been logged is with Python.
+    """
+
+def in_handler() -> bool:
+    """
+    Whether the calling thread is one of those that run handlers.
     """
 
 def install_logging(level: SupportsIndex) -> None:

@@ -11,6 +11,8 @@ from gohttp.mux import Mux, default
 
 logger = logging.getLogger("gohttp.server")
 
+_LAST_MOMENT = 1.0  # seconds
+
 Stoppable = _gohttp.SyncServer | _gohttp.AsgiEngine
 """A running server, as its face gives it: it has `drain(timeout)`."""
 
@@ -43,9 +45,10 @@ def serve(
     """Serve routes that lead to no ASGI app; see `gohttp._faces.serve`."""
     coroutines = _CoroutineThread()
     try:
-        return _gohttp.serve_site(mux._routes, coroutines.run, settings, descriptors, on_ready)
+        clean = _gohttp.serve_site(mux._routes, coroutines.run, settings, descriptors, on_ready)
     finally:
-        coroutines.stop()
+        ended = coroutines.stop()
+    return clean and ended
 
 
 class _CoroutineThread:
@@ -67,17 +70,38 @@ class _CoroutineThread:
                 ).start()
         asyncio.run_coroutine_threadsafe(handle(coroutine, w, req), self._loop)
 
-    def stop(self) -> None:
-        """Stop the loop; its handlers have ended with their connections."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+    def stop(self) -> bool:
+        """Stop the loop, whose handlers have ended with their connections.
+
+        Returns whether the threads that they have started in its executor have ended too.
+        """
+        if self._loop is None:
+            return True
+        import asyncio
+
+        ending = asyncio.run_coroutine_threadsafe(
+            self._loop.shutdown_default_executor(), self._loop
+        )
+        try:
+            ending.result(_LAST_MOMENT)
+        except TimeoutError:
+            logger.warning("Threads of asyncio.to_thread() still run and are abandoned.")
+            return False
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        return True
 
 
-async def handle(coroutine: Awaitable[None], w: ResponseWriter, req: Request) -> None:
+def set_done(future: Any) -> None:
+    """What a future of a handler waited for has come."""
+    if not future.done():
+        future.set_result(None)
+
+
+async def handle(coroutine: Awaitable[object], w: ResponseWriter, req: Request) -> None:
     """Run an `async def` handler, then end its response."""
     error: BaseException | None = None
     try:
-        await coroutine
+        w._returned(await coroutine)
     except BaseException as raised:  # SystemExit too: it is the handler's, not the loop's
         error = raised
-    w._end(repr(req), error)
+    w._end(req, repr(req), error)

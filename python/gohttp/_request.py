@@ -5,6 +5,7 @@ import binascii
 import json as json_module
 from collections.abc import Iterator, Mapping
 from email.message import Message
+from encodings.aliases import aliases
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,7 @@ import multipart
 from gohttp import BadRequest
 from gohttp._gohttp import Request
 
+_CHARSETS = frozenset(aliases) | frozenset(aliases.values())
 _PARTS = 128
 _MEMORY = 8 * 1024 * 1024
 
@@ -22,18 +24,18 @@ class Values(Mapping[str, str]):
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self._pairs = pairs
+        self._first: dict[str, str] = {}
+        for name, value in pairs:
+            self._first.setdefault(name, value)
 
     def __getitem__(self, name: str) -> str:
-        for known, value in self._pairs:
-            if known == name:
-                return value
-        raise KeyError(name)
+        return self._first[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict(self._pairs))
+        return iter(self._first)
 
     def __len__(self) -> int:
-        return len(dict(self._pairs))
+        return len(self._first)
 
     def __repr__(self) -> str:
         return f"Values({self._pairs!r})"
@@ -59,6 +61,12 @@ class Form(Values):
         super().__init__(pairs)
         self.files = files
 
+    def close(self) -> None:
+        """Close the files, which happens by itself when the request has ended."""
+        for parts in self.files.values():
+            for part in parts:
+                part.close()
+
 
 def query(req: Request) -> Values:
     return Values(parse_qsl(req.query_string, keep_blank_values=True))
@@ -79,11 +87,12 @@ def cookies(req: Request) -> dict[str, str]:
 
 def text(req: Request) -> str:
     charset = _content_type(req).get_content_charset("utf-8")
+    # Python remembers each name that it was asked for and does not know.
+    if charset.replace("-", "_") not in _CHARSETS:
+        raise BadRequest(f"the body's charset {charset[:40]!r} is not known", 415)
     try:
         return req.body.decode(charset)
-    except LookupError:
-        raise BadRequest(f"the body's charset {charset!r} is not known", 415) from None
-    except UnicodeDecodeError as error:
+    except (LookupError, ValueError) as error:
         raise BadRequest(f"the body is not text: {error}") from error
 
 
@@ -110,7 +119,7 @@ def form(req: Request) -> Form:
         )
     except multipart.ParserLimitReached as error:
         raise BadRequest(f"the form is too large: {error}", 413) from error
-    except (multipart.MultipartError, ValueError) as error:
+    except (multipart.MultipartError, ValueError, LookupError) as error:
         raise BadRequest(f"the form cannot be read: {error}") from error
     pairs = [(name, value) for name, value in fields.iterallitems()]
     return Form(pairs, {name: files.getall(name) for name in files})

@@ -17,6 +17,16 @@ AsgiApp = Callable[
 ]
 
 
+_PATIENCE = 5  # seconds
+
+
+def _remind() -> None:
+    logger.warning(
+        "The app's lifespan start-up has taken %d s: no request is answered before it ends.",
+        _PATIENCE,
+    )
+
+
 class Lifespan:
     """One app's lifespan: `startup()` before the first request, `shutdown()` after the last."""
 
@@ -39,7 +49,11 @@ class Lifespan:
             return None
         self._task = asyncio.get_running_loop().create_task(self._run(), name="gohttp-lifespan")
         self._to_app.put_nowait({"type": "lifespan.startup"})
-        answer = await self._answer()
+        reminder = asyncio.get_running_loop().call_later(_PATIENCE, _remind)
+        try:
+            answer = await self._answer()
+        finally:
+            reminder.cancel()
         if answer is None:
             self._task = None
             self._without_lifespan()

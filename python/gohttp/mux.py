@@ -44,6 +44,9 @@ class Mux:
         `TypeError` when `fn` cannot be called.
         """
 
+        if not isinstance(pattern, str):
+            raise TypeError(f"route() needs a pattern, as in @route('/path'), not {pattern!r}")
+
         def register(handler: H) -> H:
             if not callable(handler):
                 raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
@@ -108,6 +111,10 @@ class Mux:
     def has_asgi_apps(self) -> bool:
         """Whether an ASGI app is mounted in it; from now on none can be."""
         return bool(self._routes.asgi_apps())
+
+    def thaw(self) -> None:
+        """Say that the server has ended: mounts can be made again."""
+        self._routes.thaw()
 
     def __bool__(self) -> bool:
         """Whether there is any route."""

@@ -7,16 +7,21 @@ from typing import Any, Self
 
 from gohttp import GohttpError, config, sockets, worker
 from gohttp._faces import Settings, serve
+from gohttp._gohttp import in_handler
 from gohttp._native_api import Stoppable
 from gohttp.interface import Interface, UnknownInterface, detect_interface
 from gohttp.mux import Mux, default
+
+_COMMANDS_OWN = frozenset(
+    {"workers", "reload", "reload_dir", "factory", "app_dir", "env_file", "interface"}
+)
 
 
 class Server:
     """Serves one app: a `Mux`, a WSGI or an ASGI app, or what `gohttp.route` has registered.
 
     `settings` are those of `gohttp serve`, by name; `port=0` is any free port, which `url` tells
-    once the server runs. A server runs once.
+    once the server runs. A `Server` runs once: make another for the next time.
 
     Raises `GohttpError` for a bad setting, `TypeError` for what is no app.
     """
@@ -34,17 +39,19 @@ class Server:
             self._interface = interface or detect_interface(app)
         except UnknownInterface as error:
             raise TypeError(f"what is to be served {error}") from None
+        for name in sorted(_COMMANDS_OWN & settings.keys()):
+            raise GohttpError(
+                f"A Server cannot take {name}=…; use the command: gohttp serve --help."
+            )
         self._app = app
         self._config = config.resolve(config.keywords({"host": host, "port": port, **settings}))
-        if self._config.workers > 1 or self._config.reload:
-            raise GohttpError(
-                "A Server is one process and does not reload; use the command: gohttp serve --help."
-            )
         self._addresses: list[str] = []
         self._running: Stoppable | None = None
         self._thread: threading.Thread | None = None
         self._began = threading.Event()
         self._error: BaseException | None = None
+        self._used = False
+        self._stop: list[float | None] = []
 
     @property
     def url(self) -> str:
@@ -61,6 +68,7 @@ class Server:
 
         Raises `GohttpError` when it cannot start.
         """
+        self._begin()
         self._serve(
             lambda listening: worker.serve_in_process(
                 self._app, self._interface, self._config, listening, self._ready
@@ -69,6 +77,10 @@ class Server:
 
     def serve_forever(self) -> None:
         """Serve until `shutdown()`, in any thread; signals are the program's. As `run` else."""
+        self._begin()
+        self._serve_quietly()
+
+    def _serve_quietly(self) -> None:
         self._serve(
             lambda listening: serve(
                 self._app,
@@ -84,19 +96,20 @@ class Server:
         """Serve on the running event loop until `shutdown()` or cancellation; an ASGI app's tasks
         run on this loop.
 
-        WSGI apps and native handlers run on threads, as ever. Raises `GohttpError` when it cannot
-        start.
+        WSGI apps and native handlers run on threads, as ever. Signals are the program's, as in
+        `loop.add_signal_handler(signal.SIGTERM, server.shutdown)`. Raises `GohttpError` when it
+        cannot start, `RuntimeError` the second time.
         """
         import asyncio
 
         from gohttp import _asgi
 
+        self._begin()
         if not self._on_a_loop():
-            serving = asyncio.ensure_future(asyncio.to_thread(self.serve_forever))
+            serving = asyncio.ensure_future(asyncio.to_thread(self._serve_quietly))
             try:
                 await asyncio.shield(serving)
             except asyncio.CancelledError:
-                await asyncio.to_thread(self._began.wait)
                 self._drain(None)
                 await serving
                 raise
@@ -105,13 +118,19 @@ class Server:
             self._addresses = sockets.addresses(listening)
             descriptors = [sock.detach() for sock in listening]
             settings = Settings(self._config, handle_signals=False)
-            await _asgi.serve_on_running_loop(self._app, settings, descriptors, self._ready)
+            try:
+                await _asgi.serve_on_running_loop(self._app, settings, descriptors, self._ready)
+            finally:
+                self._addresses = []
+                if isinstance(self._app, Mux):
+                    self._app.thaw()
 
     def start(self) -> None:
         """Serve in a thread; returns when requests are accepted.
 
-        Raises `GohttpError` when it cannot start.
+        Raises `GohttpError` when it cannot start, `RuntimeError` the second time.
         """
+        self._begin()
         self._thread = threading.Thread(target=self._in_thread, name="gohttp-server", daemon=True)
         self._thread.start()
         self._began.wait()
@@ -120,13 +139,14 @@ class Server:
 
     def shutdown(self, timeout: float | None = None) -> None:
         """Stop: requests in flight are answered, for at most `timeout` seconds, by default
-        `graceful_timeout`. From any thread or handler; waits if `start` has been used.
+        `graceful_timeout`. From any thread or handler. Waits if `start` has been used, but not in a
+        handler or on an event loop, which the stop itself waits for.
 
         Raises `TimeoutError` if handlers still run then.
         """
         self._drain(timeout)
         thread = self._thread
-        if thread is None or thread is threading.current_thread():
+        if thread is None or thread is threading.current_thread() or _in_a_handler():
             return
         patience = self._config.graceful_timeout if timeout is None else timeout
         thread.join(patience + 2)  # a moment more than what is in flight has
@@ -152,14 +172,22 @@ class Server:
             isinstance(self._app, Mux) and self._app.has_asgi_apps()
         )
 
+    def _begin(self) -> None:
+        if self._used:
+            raise RuntimeError("a Server runs once: make another for the next time")
+        self._used = True
+
     def _serve(self, serve: Callable[[list[Any]], int]) -> None:
         with sockets.listening(self._config) as listening:
             self._addresses = sockets.addresses(listening)
-            serve(listening)
+            try:
+                serve(listening)
+            finally:
+                self._addresses = []
 
     def _in_thread(self) -> None:
         try:
-            self.serve_forever()
+            self._serve_quietly()
         except BaseException as error:
             self._error = error
         finally:
@@ -167,8 +195,23 @@ class Server:
 
     def _ready(self, server: Stoppable) -> None:
         self._running = server
+        for timeout in self._stop:  # asked for before it was there
+            server.drain(timeout)
         self._began.set()
 
     def _drain(self, timeout: float | None) -> None:
+        self._stop.append(timeout)
         if self._running is not None:
             self._running.drain(timeout)
+
+
+def _in_a_handler() -> bool:
+    if in_handler():
+        return True
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,12 +1,13 @@
 //! An ASGI application in a server: the only one, or one of several under their prefixes.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::scope::ScopeMaker;
 use crate::bridge::mount::Mount;
+use crate::wake::lock;
 
 /// An application, and what makes its scopes.
 pub(crate) struct AsgiApp {
@@ -35,12 +36,12 @@ impl AsgiApp {
 /// An application that a route leads to, once its lifespan has begun.
 pub(crate) struct AsgiMount {
     app: Py<PyAny>,
-    ready: OnceLock<Arc<AsgiApp>>,
+    ready: Mutex<Option<Arc<AsgiApp>>>,
 }
 
 impl AsgiMount {
     pub(crate) fn new(app: Py<PyAny>) -> Self {
-        Self { app, ready: OnceLock::new() }
+        Self { app, ready: Mutex::default() }
     }
 
     /// The application itself.
@@ -48,7 +49,7 @@ impl AsgiMount {
         &self.app
     }
 
-    /// Says where it is and what its lifespan left. Only the first time counts.
+    /// Says where it is and what its lifespan left, for the server that begins now.
     ///
     /// # Errors
     /// Only if Python is out of memory.
@@ -60,12 +61,11 @@ impl AsgiMount {
         state: Option<Py<PyDict>>,
     ) -> PyResult<()> {
         let made = AsgiApp::new(py, self.app.clone_ref(py), root_path, mount, state)?;
-        // Set once: a server is started once.
-        let _ = self.ready.set(Arc::new(made));
+        *lock(&self.ready) = Some(Arc::new(made));
         Ok(())
     }
 
     pub(super) fn ready(&self) -> Option<Arc<AsgiApp>> {
-        self.ready.get().cloned()
+        lock(&self.ready).clone()
     }
 }

@@ -4,13 +4,16 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
 use super::deadline::Deadlines;
-use crate::http::{Dispatch, Request, ResponseWriter};
+use crate::http::{Dispatch, Request, ResponseWriter, Room};
 use crate::wake::{WakeQueue, lock};
+
+/// A loop that has not taken what waits for so long is being kept: others may be free.
+const KEPT: Duration = Duration::from_millis(20);
 
 /// How the event loop is told that something waits.
 pub(super) enum Bell {
@@ -105,6 +108,11 @@ impl InboxDispatch {
 }
 
 impl Dispatch for InboxDispatch {
+    fn room(&self) -> Room {
+        let waits = self.inbox.waits_since();
+        if waits.is_some_and(|since| since.elapsed() >= KEPT) { Room::None } else { Room::Free }
+    }
+
     fn dispatch(&self, request: Request, writer: ResponseWriter) {
         self.inbox.put(|state| state.requests.push((request, writer)));
     }

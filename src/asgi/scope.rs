@@ -18,6 +18,8 @@ const NAMES: usize = 256;
 /// Makes scopes.
 pub(super) struct ScopeMaker {
     template: Py<PyDict>,
+    /// Each request has a copy.
+    asgi: Py<PyDict>,
     root_path: String,
     app: u32,
     state: Option<Py<PyDict>>,
@@ -40,11 +42,12 @@ impl ScopeMaker {
         asgi.set_item("spec_version", "2.5")?;
         let template = PyDict::new(py);
         template.set_item("type", "http")?;
-        template.set_item("asgi", asgi)?;
+        template.set_item("asgi", &asgi)?;
         template.set_item("scheme", "http")?;
         let root_path = root_path.trim_end_matches('/').to_owned();
         template.set_item("root_path", format!("{root_path}{}", mount.prefix))?;
-        Ok(Self { template: template.unbind(), root_path, app: mount.number, state })
+        let asgi = asgi.unbind();
+        Ok(Self { template: template.unbind(), asgi, root_path, app: mount.number, state })
     }
 
     /// The scope of an HTTP request.
@@ -62,6 +65,7 @@ impl ScopeMaker {
             scope.set_item(intern!(py, "headers"), own)?;
         }
         scope.set_item(intern!(py, "extensions"), extensions(py, &request.head)?)?;
+        scope.set_item(intern!(py, "asgi"), self.asgi.bind(py).copy()?)?;
         if let Some(state) = &self.state {
             // Shallow: what a request puts in stays its own, what the lifespan put in is shared.
             scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
@@ -78,6 +82,7 @@ impl ScopeMaker {
     ) -> PyResult<Bound<'py, PyDict>> {
         let (conn, head) = (request.conn(), &*request.head);
         let scope = self.of_connection(py, conn)?;
+        scope.set_item(intern!(py, "asgi"), self.asgi.bind(py).copy()?)?;
         self.set_request_line(&scope, head, None)?;
         self.set_fields(&scope, head, conn)?;
         scope.del_item(intern!(py, "method"))?;

@@ -5,6 +5,7 @@ pub(crate) mod app;
 pub(crate) mod baton;
 pub(crate) mod convert;
 pub(crate) mod fresh_bytes;
+pub(crate) mod futures;
 pub(crate) mod heap;
 pub(crate) mod interrupt;
 pub(crate) mod last_request;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::baton::{Baton, BatonDispatch, SyncHandler};
+use super::baton::{self, Baton, BatonDispatch, SyncHandler};
 use super::settings::{self, Settings};
 use super::{heap, log_sink};
 use crate::http::Dispatch;
@@ -22,6 +22,12 @@ impl SyncServer {
     fn drain(&self, timeout: Option<f64>) {
         self.0.drain_for(timeout);
     }
+}
+
+/// Whether the calling thread is one of those that run handlers.
+#[pyfunction]
+pub(crate) fn in_handler() -> bool {
+    baton::is_worker()
 }
 
 /// Serves a sync handler until SIGTERM, SIGINT or [`SyncServer::drain`]. Returns whether all

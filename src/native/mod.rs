@@ -61,7 +61,9 @@ impl NativeHandler {
             if let Err(error) = &ran {
                 writer.get().fail(py, &describe(), error);
             }
-            writer.get().end_unless_handed_over(py, &describe);
+            if writer.get().end_unless_handed_over(py, &describe) {
+                request.get().close_form(py);
+            }
             Ok::<_, PyErr>(())
         })();
         if let Err(error) = is_done {
@@ -91,6 +93,9 @@ impl NativeHandler {
             !route.is_async && !result.is_none() && result.hasattr(intern!(py, "__await__"))?;
         if inner {
             let _ = request.get().body(py);
+        }
+        if !(route.is_async || inner) {
+            writer.get().returned(&result)?;
         }
         if route.is_async || inner {
             writer.get().hand_over();

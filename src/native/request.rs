@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyKeyError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
@@ -53,6 +54,16 @@ impl NativeRequest {
         let made = py.import(intern!(py, "gohttp._request"))?.call_method1(name, (slf,))?;
         kept.set_item(name, &made)?;
         Ok(made)
+    }
+
+    /// The request has ended: files of its form are closed.
+    pub(super) fn close_form(&self, py: Python<'_>) {
+        let kept = lock(&self.kept).as_ref().map(|kept| kept.clone_ref(py));
+        let Some(kept) = kept else { return };
+        if let Ok(Some(form)) = kept.bind(py).get_item("form") {
+            // What cannot be closed is left to the collector.
+            let _ = form.call_method0("close");
+        }
     }
 
     fn kept<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
@@ -224,6 +235,18 @@ impl NativeRequest {
     #[getter]
     fn cancelled(&self) -> bool {
         self.request.is_gone()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Who holds the lock is using what it holds.
+        match self.kept.try_lock().as_deref() {
+            Ok(Some(kept)) => visit.call(kept),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        lock(&self.kept).take();
     }
 
     fn __repr__(&self) -> String {

@@ -6,9 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::task::Context;
 
 use bytes::Bytes;
-use pyo3::exceptions::{PyConnectionResetError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyConnectionResetError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -17,7 +18,8 @@ use super::headers::Headers;
 use super::request::NativeRequest;
 use crate::bridge::app;
 use crate::bridge::baton::Baton;
-use crate::bridge::convert::{bytes_like, from_latin1};
+use crate::bridge::convert::{bytes_like, from_latin1, type_name};
+use crate::bridge::futures;
 use crate::files::serve_file;
 use crate::http::{FieldError, ResponseHead, ResponseWriter, Version, WriteError, sniff};
 use crate::wake::lock;
@@ -61,12 +63,15 @@ impl NativeWriter {
         self.handed_over.store(true, Relaxed);
     }
 
-    pub(super) fn end_unless_handed_over(&self, py: Python<'_>, what: &dyn Fn() -> String) {
-        if !self.handed_over.load(Relaxed)
-            && let Err(error) = self.end(py, what)
-        {
+    /// Ends the response of a handler that has ended. Returns whether it has.
+    pub(super) fn end_unless_handed_over(&self, py: Python<'_>, what: &dyn Fn() -> String) -> bool {
+        if self.handed_over.load(Relaxed) {
+            return false;
+        }
+        if let Err(error) = self.end(py, what) {
             self.fail(py, &what(), &error.raise(py));
         }
+        true
     }
 
     /// Logs the handler's error and answers 500, or cuts the response.
@@ -295,9 +300,15 @@ impl NativeWriter {
     fn hijack<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let taken = {
             let mut state = lock(&self.state);
-            state.settled = true;
-            if self.interim {
-                state.writer.hijack()
+            if !self.baton.may_set_aside() {
+                Err(std::io::Error::new(
+                    std::io::ErrorKind::WouldBlock,
+                    "too many connections have been taken over: threads are needed for requests",
+                ))
+            } else if self.interim {
+                let taken = state.writer.hijack();
+                state.settled |= taken.is_ok();
+                taken
             } else {
                 Err(std::io::Error::new(
                     std::io::ErrorKind::Unsupported,
@@ -325,19 +336,43 @@ impl NativeWriter {
 
     /// For `async def` handlers, whose `write` does not wait: awaits until the client has taken
     /// enough that more may be written.
-    fn drain<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let wait = slf.getattr("_wait_for_room")?;
-        slf.py().import("asyncio")?.call_method1("to_thread", (wait,))
+    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
+        let future = event_loop.call_method0("create_future")?;
+        let waker = futures::waker(event_loop.unbind(), future.clone().unbind());
+        let room = lock(&self.state).writer.poll_room(&mut Context::from_waker(&waker));
+        if room.is_ready() {
+            future.call_method1("set_result", (py.None(),))?;
+        }
+        Ok(future)
     }
 
-    #[pyo3(name = "_wait_for_room")]
-    fn block_for_room(&self, py: Python<'_>) {
-        self.baton.wait(py, |cx| lock(&self.state).writer.poll_room(cx));
+    /// What a handler has returned. Raises `TypeError` if that was meant to be the response.
+    #[pyo3(name = "_returned")]
+    pub(super) fn returned(&self, result: &Bound<'_, PyAny>) -> PyResult<()> {
+        let untouched = {
+            let state = lock(&self.state);
+            !state.settled && state.status.is_none() && !state.writer.started()
+        };
+        if result.is_none() || !untouched {
+            return Ok(());
+        }
+        Err(PyTypeError::new_err(format!(
+            "the handler returned {}, and wrote nothing: what is to be sent is given to w, as by \
+             w.write() or w.json()",
+            type_name(result)
+        )))
     }
 
     /// Ends the response of an `async def` handler; called for it when it has returned.
     #[pyo3(name = "_end")]
-    fn end_async(&self, py: Python<'_>, what: &str, error: Option<Bound<'_, PyAny>>) {
+    fn end_async(
+        &self,
+        py: Python<'_>,
+        req: &NativeRequest,
+        what: &str,
+        error: Option<Bound<'_, PyAny>>,
+    ) {
         let result = match error {
             Some(error) => Err(PyErr::from_value(error)),
             None => self.end(py, &|| what.to_owned()).map_err(|fault| fault.raise(py)),
@@ -345,6 +380,7 @@ impl NativeWriter {
         if let Err(error) = result {
             self.fail(py, what, &error);
         }
+        req.close_form(py);
     }
 }
 

@@ -32,13 +32,19 @@ impl SiteDispatch {
     }
 
     fn find(&self, head: &RequestHead) -> Found {
-        let path = head.path();
-        let path = match path.strip_prefix(&*self.root_path) {
+        let whole = head.path();
+        let path = match whole.strip_prefix(&*self.root_path) {
             Some([]) => b"/",
             Some(below) if below[0] == b'/' => below,
-            _ => path,
+            _ => whole,
         };
-        self.table.find(head.method(), head.host().unwrap_or_default(), path)
+        match self.table.find(head.method(), head.host().unwrap_or_default(), path) {
+            // To clients the prefix is there, whether the proxy has taken it away or not.
+            Found::Redirect(path) => {
+                Found::Redirect(format!("{}{path}", String::from_utf8_lossy(&self.root_path)))
+            }
+            found => found,
+        }
     }
 }
 
@@ -76,8 +82,11 @@ impl Dispatch for SiteDispatch {
     }
 
     fn room(&self) -> Room {
-        // An event loop always has room; threads may not, and who comes next is not known.
-        if self.event_loop.is_some() { Room::Free } else { self.threads.room() }
+        // Who comes next is not known.
+        match &self.event_loop {
+            Some(event_loop) => event_loop.room(),
+            None => self.threads.room(),
+        }
     }
 
     fn prebuffer(&self, head: &RequestHead) -> Prebuffer {

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use percent_encoding::percent_decode_str;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -133,6 +134,17 @@ impl Shared {
         all
     }
 
+    /// The server has ended: mounts can be made again.
+    pub(super) fn thaw(&self) {
+        let mut table = self.write();
+        table.serving = false;
+        for (_, target) in &table.mounts {
+            if let Target::Table(inner, _) = target {
+                inner.thaw();
+            }
+        }
+    }
+
     /// Whether this is, or holds, `other`.
     fn holds(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -165,7 +177,8 @@ impl Routes {
                  before that"
             )));
         }
-        let path = path.to_owned();
+        // As applications see it: decoded.
+        let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
         table.mux.mount(prefix, target.clone()).map_err(refused)?;
         table.mounts.push((path, target));
         Ok(())
@@ -204,7 +217,10 @@ impl Routes {
 
     /// Mounts a directory of files. Raises `OSError` if it is none, and as the others.
     fn mount_files(&self, prefix: &str, directory: PathBuf, dot_files: bool) -> PyResult<()> {
-        let files = Files::open(&directory)?.with_dot_files(dot_files);
+        let files = Files::open(&directory).map_err(|error| {
+            std::io::Error::new(error.kind(), format!("{}: {error}", directory.display()))
+        })?;
+        let files = files.with_dot_files(dot_files);
         self.mount(prefix, |segments| Target::Engine(Arc::new(StaticFiles(files)), segments))
     }
 
@@ -219,6 +235,11 @@ impl Routes {
         self.mount(prefix, |segments| Target::Table(other.0.clone(), segments))?;
         other.0.write().mounted_at = Some(prefix.to_owned());
         Ok(())
+    }
+
+    /// The server has ended: mounts can be made again.
+    fn thaw(&self) {
+        self.0.thaw();
     }
 
     /// The ASGI applications in it and in what is mounted in it, with their prefixes. From now on

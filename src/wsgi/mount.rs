@@ -1,25 +1,26 @@
 //! A WSGI application that a route leads to.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
 
 use super::WsgiHandler;
 use crate::bridge::mount::Mount;
 use crate::bridge::settings::Settings;
+use crate::wake::lock;
 
 /// An application, and its handler once it is known where it is.
 pub(crate) struct WsgiMount {
     app: Py<PyAny>,
-    handler: OnceLock<WsgiHandler>,
+    handler: Mutex<Option<Arc<WsgiHandler>>>,
 }
 
 impl WsgiMount {
     pub(crate) fn new(app: Py<PyAny>) -> Self {
-        Self { app, handler: OnceLock::new() }
+        Self { app, handler: Mutex::default() }
     }
 
-    /// Says where it is. Only the first time counts.
+    /// Says where it is, for the server that begins now.
     ///
     /// # Errors
     /// Only if Python is out of memory.
@@ -30,13 +31,12 @@ impl WsgiMount {
         mount: Mount,
     ) -> PyResult<()> {
         let handler = WsgiHandler::new(py, self.app.clone_ref(py), settings, mount)?;
-        // Set once: a server is started once.
-        let _ = self.handler.set(handler);
+        *lock(&self.handler) = Some(Arc::new(handler));
         Ok(())
     }
 
     /// Its handler, once it has been prepared.
-    pub(crate) fn handler(&self) -> Option<&WsgiHandler> {
-        self.handler.get()
+    pub(crate) fn handler(&self) -> Option<Arc<WsgiHandler>> {
+        lock(&self.handler).clone()
     }
 }

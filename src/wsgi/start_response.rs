@@ -66,6 +66,10 @@ impl StartResponse {
     fn hijack(&self, py: Python<'_>) -> PyResult<i32> {
         let mut state = self.exchange.state();
         let taken = match &mut state.writer {
+            Some(_) if !self.exchange.baton().may_set_aside() => Err(std::io::Error::new(
+                std::io::ErrorKind::WouldBlock,
+                "too many connections have been taken over: threads are needed for requests",
+            )),
             Some(writer) => writer.hijack(),
             None => Err(std::io::ErrorKind::NotConnected.into()),
         };

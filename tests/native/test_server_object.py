@@ -123,7 +123,7 @@ def test_app_that_refuses_to_start_is_an_error_where_it_is_started() -> None:
 def test_what_is_no_app_and_what_is_no_setting() -> None:
     with pytest.raises(TypeError, match="what is to be served is an int"):
         Server(7)
-    with pytest.raises(GohttpError, match="is one process"):
+    with pytest.raises(GohttpError, match="cannot take workers"):
         Server(wsgi, workers=2)
     with pytest.raises(GohttpError, match="nosuch"):
         Server(wsgi, nosuch=1)

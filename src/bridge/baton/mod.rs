@@ -74,6 +74,11 @@ thread_local! {
     static ASIDE: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether the calling thread runs a handler.
+pub(crate) fn is_worker() -> bool {
+    WORKER.get().is_some()
+}
+
 impl Baton {
     /// A baton for `handler`.
     pub(crate) fn new(

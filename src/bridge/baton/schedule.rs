@@ -7,7 +7,7 @@ use crate::costs;
 use crate::http::{Request, ResponseWriter};
 
 /// Threads beyond `--threads` for those that wait for the network.
-const EXTRA_THREADS: usize = 512;
+pub(super) const EXTRA_THREADS: usize = 512;
 
 pub(super) struct Job {
     pub(super) request: Request,

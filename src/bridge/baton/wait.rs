@@ -7,7 +7,7 @@ use std::thread::Thread;
 
 use pyo3::prelude::*;
 
-use super::schedule::{Holder, Schedule, Stream};
+use super::schedule::{EXTRA_THREADS, Holder, Schedule, Stream};
 use super::{ASIDE, Baton, WORKER};
 
 /// Wakes a parked thread.
@@ -23,6 +23,8 @@ impl Wake for Unpark {
     }
 }
 
+/// Threads beyond `--threads` that handlers which keep their connections may not have.
+const RESERVED: usize = 64;
 /// Streams for each thread that give way at once; the others do so a moment later.
 const STREAMS_AT_ONCE: usize = 4;
 
@@ -98,6 +100,12 @@ impl Baton {
         {
             schedule.waiting -= 1;
         }
+    }
+
+    /// Whether another handler may take its connection over: those that have keep their threads for
+    /// as long as they like, and requests need some too.
+    pub(crate) fn may_set_aside(&self) -> bool {
+        self.schedule().waiting < EXTRA_THREADS - RESERVED
     }
 
     /// The calling worker's handler has taken its connection over: it may wait for its client for

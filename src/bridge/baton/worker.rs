@@ -66,6 +66,7 @@ impl Baton {
         schedule.running -= 1;
         schedule.threads -= 1;
         drop(schedule);
+        WORKER.set(None);
         if me != 0 {
             self.wake_monitor();
         }

@@ -1,7 +1,7 @@
 //! A file as part of a response over HTTP/2: read as the client takes it.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ impl SentFile {
         let watched = !part.fits_one_read();
         let part = Arc::new(Mutex::new(Some(part)));
         if watched {
-            tokio::spawn(give_up_if_stalled(part.clone(), write_timeout));
+            tokio::spawn(give_up_if_stalled(Arc::downgrade(&part), write_timeout));
         }
         Self { part }
     }
@@ -57,16 +57,17 @@ impl SentFile {
 /// Closes a file of which the client takes nothing for the write time-out (and up to as much more).
 /// hyper does not look at the body of a stream whose window is closed, and a client can open many:
 /// their files must not use up the process's descriptors.
-async fn give_up_if_stalled(part: Arc<Mutex<Option<FilePart>>>, timeout: Duration) {
+async fn give_up_if_stalled(part: Weak<Mutex<Option<FilePart>>>, timeout: Duration) {
     let mut last = None;
-    // The other holder is the response; it goes when that ends.
-    while Arc::strong_count(&part) > 1 {
+    // The holder is the response: the file goes when that ends, and not when this looks again.
+    while let Some(part) = part.upgrade() {
         let left = lock(&part).as_ref().map(FilePart::len);
         if left.is_none() || last == left {
             *lock(&part) = None;
             return;
         }
         last = left;
+        drop(part);
         tokio::time::sleep(timeout).await;
     }
 }
