@@ -327,7 +327,8 @@ impl AsgiEngine {
         // The log of a limit is kept short by ticks; and a loop on another thread is watched by
         // how soon it takes them.
         let always = context.max_tasks.is_some() || (slow.is_some() && !self.hosted);
-        let inbox = InboxDispatch::new(self.inbox.clone(), context.deadlines.clone(), always);
+        let kept = self.core.watch.kept();
+        let inbox = InboxDispatch::new(self.inbox.clone(), context.deadlines.clone(), always, kept);
         let dispatch = route(inbox);
         heap::keep_freed();
         let server =

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
@@ -99,18 +100,25 @@ pub(crate) struct InboxDispatch {
     deadlines: Option<Arc<Deadlines>>,
     /// The loop is to hear of every tick.
     always: bool,
+    /// A monitor has seen that the loop is being kept.
+    kept: Arc<AtomicBool>,
 }
 
 impl InboxDispatch {
-    pub(super) fn new(inbox: Arc<Inbox>, deadlines: Option<Arc<Deadlines>>, always: bool) -> Self {
-        Self { inbox, deadlines, always }
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        deadlines: Option<Arc<Deadlines>>,
+        always: bool,
+        kept: Arc<AtomicBool>,
+    ) -> Self {
+        Self { inbox, deadlines, always, kept }
     }
 }
 
 impl Dispatch for InboxDispatch {
     fn room(&self) -> Room {
-        let waits = self.inbox.waits_since();
-        if waits.is_some_and(|since| since.elapsed() >= KEPT) { Room::None } else { Room::Free }
+        let late = || self.inbox.waits_since().is_some_and(|since| since.elapsed() >= KEPT);
+        if self.kept.load(Relaxed) || late() { Room::None } else { Room::Free }
     }
 
     fn dispatch(&self, request: Request, writer: ResponseWriter) {

@@ -48,6 +48,8 @@ pub(super) struct Watch {
     /// After how long the log is told.
     after: OnceLock<Duration>,
     asleep: AtomicBool,
+    /// The monitor drives: the loop is being kept.
+    kept: Arc<AtomicBool>,
     monitor: OnceLock<Thread>,
 }
 
@@ -68,6 +70,7 @@ impl Default for Watch {
             reported: AtomicU64::new(0),
             after: OnceLock::new(),
             asleep: AtomicBool::new(false),
+            kept: Arc::default(),
             monitor: OnceLock::new(),
         }
     }
@@ -112,6 +115,11 @@ impl Watch {
         {
             monitor.unpark();
         }
+    }
+
+    /// Whether the loop is being kept, as the monitor sees it.
+    pub(super) fn kept(&self) -> Arc<AtomicBool> {
+        self.kept.clone()
     }
 
     /// There is nothing to watch any more.
@@ -197,10 +205,12 @@ fn drive_meanwhile(engine: &impl Driven, pulse: u64) {
         }
         turn.monitor = true;
     }
+    watch.kept.store(true, Relaxed);
     engine.driver().drive(|_| {
         let turn = lock(&watch.turn);
         if turn.wanted || turn.stop { Poll::Ready(()) } else { Poll::Pending }
     });
+    watch.kept.store(false, Relaxed);
     lock(&watch.turn).monitor = false;
     watch.left.notify_one();
 }
