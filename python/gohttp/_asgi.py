@@ -11,9 +11,8 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, cast
 
-from gohttp import _gohttp, early_stop
-from gohttp._gohttp import Request, ResponseWriter
-from gohttp._native_api import handle
+from gohttp import GohttpError, _gohttp, early_stop
+from gohttp._coroutines import Coroutines
 from gohttp._selector import EngineSelector
 from gohttp.abrupt_end import end_with_threads_running
 from gohttp.interface import kind
@@ -40,7 +39,12 @@ def serve(app: object, settings: Any, descriptors: list[int], on_ready: OnReady)
     try:
         with asyncio.Runner(loop_factory=host.new_loop) as runner:
             # One root task from start to end: anyio hangs its worker threads on it.
-            ends = runner.run(_main(served, host, settings, descriptors, on_ready))
+            try:
+                ends = runner.run(_main(served, host, settings, descriptors, on_ready))
+            except early_stop.EarlyStop:
+                # It has ended the loop, not its tasks: apps that have started hear of it.
+                runner.run(_end(served.started, settings.graceful_timeout))
+                raise
             if not ends[1] and settings.handle_signals:
                 # The runner would wait for what does not end.
                 end_with_threads_running()
@@ -183,13 +187,15 @@ class _OneApp:
     """An app that has the server for itself."""
 
     def __init__(self, app: AsgiApp) -> None:
-        self.apps = [app]
+        self.apps = [("The app", app)]
+        self.coroutines = Coroutines(0)
+        self.started: list[Lifespan] = []
 
     def start(
         self, engine: _gohttp.AsgiEngine, settings: Any, descriptors: list[int], states: _States
     ) -> None:
         loop = asyncio.get_running_loop()
-        engine.start(self.apps[0], loop, settings, descriptors, states[0])
+        engine.start(self.apps[0][1], loop, settings, descriptors, states[0])
 
 
 class _Site:
@@ -197,21 +203,25 @@ class _Site:
 
     def __init__(self, mux: Mux) -> None:
         self._routes = mux._routes
-        mounted = [app for _, app in self._routes.asgi_apps()]
+        mounted = self._routes.asgi_apps()
         # An app that is mounted twice lives once.
-        self.apps = list({id(app): app for app in mounted}.values())
-        self._places = [next(i for i, app in enumerate(self.apps) if app is m) for m in mounted]
+        self.apps = list(
+            {id(app): (f"The app at {at or '/'}", app) for at, app in mounted}.values()
+        )
+        self._places = [
+            next(i for i, (_, app) in enumerate(self.apps) if app is m) for _, m in mounted
+        ]
+        self.coroutines = Coroutines(0)
+        self.started: list[Lifespan] = []
 
     def start(
         self, engine: _gohttp.AsgiEngine, settings: Any, descriptors: list[int], states: _States
     ) -> None:
-        loop = asyncio.get_running_loop()
-
-        def run_coroutine(coroutine: Any, w: ResponseWriter, req: Request) -> None:
-            asyncio.run_coroutine_threadsafe(handle(coroutine, w, req), loop)
-
+        self.coroutines = Coroutines(settings.request_timeout)
+        self.coroutines.begin(asyncio.get_running_loop())
+        run = self.coroutines.run
         of_mounts = [states[place] for place in self._places]
-        _gohttp.start_site(engine, self._routes, run_coroutine, settings, descriptors, of_mounts)
+        _gohttp.start_site(engine, self._routes, run, settings, descriptors, of_mounts)
 
 
 async def _main(
@@ -221,13 +231,18 @@ async def _main(
     descriptors: list[int],
     on_ready: OnReady,
 ) -> Ends:
-    lifespans = [Lifespan(app, settings.lifespan) for app in served.apps]
-    started: list[Lifespan] = []
+    lifespans = [Lifespan(app, settings.lifespan, name) for name, app in served.apps]
+    started = served.started
     states: _States = []
     try:
         with early_stop.watching() if settings.handle_signals else nullcontext():
             for lifespan in lifespans:
-                states.append(await lifespan.startup())
+                try:
+                    states.append(await lifespan.startup())
+                except GohttpError:
+                    early_stop.check()  # then it is no refusal
+                    raise
+                early_stop.check()
                 started.append(lifespan)
     except BaseException:
         await _end(started, settings.graceful_timeout)
@@ -244,7 +259,7 @@ async def _main(
         host.engine.drain()
         await host.run()
     host.engine.process()  # what came with the last turn
-    in_time, clean = await _wait_for_tasks(host)
+    in_time, clean = await _wait_for_tasks(host, served.coroutines)
     threads_ended = await _threads_ended(host.engine)
     await _end(started, host.engine.remaining())
     rest_ended = host.guest or await _end_the_rest(host.engine.remaining())
@@ -294,17 +309,18 @@ async def _end(lifespans: list[Lifespan], timeout: float) -> None:
         await lifespan.shutdown(max(deadline - time.monotonic(), 1.0))
 
 
-async def _wait_for_tasks(host: _Host) -> Ends:
+async def _wait_for_tasks(host: _Host, coroutines: Coroutines) -> Ends:
     """Background work goes on after its response; it gets as long as a stop may take."""
     # `remaining` is at least 1. Where connections took all the time, they were cut.
     cut = host.engine.remaining(1) <= 1
     timeout = host.engine.remaining()
-    tasks = set(host.engine.tasks() or ())
+    tasks = set(host.engine.tasks() or ()) | coroutines.tasks
     if not tasks:
         return True, True
     _, running = await asyncio.wait(tasks, timeout=timeout)
     if not running:
         return True, True
+    coroutines.cancel()
     for task in running:
         task.cancel()
     logger.warning("%d requests were still running after graceful_timeout.", len(running))

@@ -81,7 +81,5 @@ def _run(
 
         return _asgi.serve(app, settings, descriptors, on_ready)
     if isinstance(app, mux.Mux):
-        clean = _native_api.serve(app, settings, descriptors, on_ready)
-    else:
-        clean = _gohttp.serve_wsgi(app, settings, descriptors, on_ready)
-    return True, clean
+        return _native_api.serve(app, settings, descriptors, on_ready)
+    return True, _gohttp.serve_wsgi(app, settings, descriptors, on_ready)

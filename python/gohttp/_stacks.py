@@ -19,7 +19,9 @@ def of_thread(ident: int) -> str:
         return "  (it has ended)"
     stack = traceback.extract_stack(frame)
     loop = max((at for at, frame in enumerate(stack) if _is_loop(frame)), default=-1)
-    own = traceback.StackSummary.from_list(list(stack[loop + 1 :] or stack))
+    if loop + 1 == len(stack):
+        return "  Where is not known: of the app only compiled code is on the stack."
+    own = traceback.StackSummary.from_list(stack[loop + 1 :])
     return "".join(own.format()).rstrip()
 
 
@@ -28,6 +30,8 @@ def _is_loop(frame: traceback.FrameSummary) -> bool:
     return (frame.name, Path(frame.filename).name) in {
         ("select", "_selector.py"),
         ("_run", "events.py"),
+        ("run", "runners.py"),
+        ("_rung", "_asgi.py"),
     }
 
 

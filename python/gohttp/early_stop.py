@@ -26,12 +26,12 @@ def watching() -> Iterator[None]:
         yield
         return
     watch()
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
+    # Kept after a stop, while tasks are cancelled for it: a second signal is to be heard.
+    yield
     check()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is _stop:  # and no handler of the app's
+            signal.signal(number, signal.SIG_DFL)
 
 
 def check() -> None:

@@ -51,11 +51,9 @@ def contradiction(app: object, interface: Interface, *, has_routes: bool) -> str
     """
     setting = f"--interface {interface}"
     if interface == "native":
-        return (
-            None
-            if has_routes or (is_mux(app) and app)
-            else f"registers no routes, as {setting} demands; leave that out"
-        )
+        if app if is_mux(app) else has_routes:
+            return None
+        return f"registers no routes, as {setting} demands; leave that out"
     if not callable(app):
         return f"is {kind(app)}, not an app, whatever {setting} says; name a callable object"
     # The wrapper's own parameters, not those of what it wraps: adapters wrap the other interface.

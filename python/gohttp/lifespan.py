@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal
 
-from gohttp import GohttpError
+from gohttp import GohttpError, early_stop
 
 logger = logging.getLogger("gohttp.lifespan")
 
@@ -20,9 +20,10 @@ AsgiApp = Callable[
 _PATIENCE = 5  # seconds
 
 
-def _remind() -> None:
+def _remind(name: str) -> None:
     logger.warning(
-        "The app's lifespan start-up has taken %d s: no request is answered before it ends.",
+        "%s: its lifespan start-up has taken %d s; no request is answered before it ends.",
+        name,
         _PATIENCE,
     )
 
@@ -30,8 +31,11 @@ def _remind() -> None:
 class Lifespan:
     """One app's lifespan: `startup()` before the first request, `shutdown()` after the last."""
 
-    def __init__(self, app: AsgiApp, mode: Literal["auto", "on", "off"]) -> None:
+    def __init__(
+        self, app: AsgiApp, mode: Literal["auto", "on", "off"], name: str = "The app"
+    ) -> None:
         self._app = app
+        self._name = name  # for people, at the beginning of a sentence
         self._mode = mode
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
@@ -49,7 +53,7 @@ class Lifespan:
             return None
         self._task = asyncio.get_running_loop().create_task(self._run(), name="gohttp-lifespan")
         self._to_app.put_nowait({"type": "lifespan.startup"})
-        reminder = asyncio.get_running_loop().call_later(_PATIENCE, _remind)
+        reminder = asyncio.get_running_loop().call_later(_PATIENCE, _remind, self._name)
         try:
             answer = await self._answer()
         finally:
@@ -61,7 +65,7 @@ class Lifespan:
         if answer["type"] == "lifespan.startup.failed":
             message = answer.get("message") or "it gave no message"
             raise GohttpError(
-                "The app refused to start (lifespan.startup.failed); its message is above.",
+                f"{self._name} refused to start (lifespan.startup.failed); its message is above.",
                 details=str(message),
                 exit_code=3,
             )
@@ -75,13 +79,15 @@ class Lifespan:
         try:
             answer = await asyncio.wait_for(self._answer(), timeout)
         except TimeoutError:
-            logger.error("The app's shutdown took longer than %g s and was cut off.", timeout)
+            logger.error(
+                "%s: its shutdown took longer than %g s and was cut off.", self._name, timeout
+            )
             self._task.cancel()
             return
         if answer is None and self._error is not None:
-            logger.error("Exception in the app's shutdown", exc_info=self._error)
+            logger.error("%s: exception in its shutdown", self._name, exc_info=self._error)
         elif answer is not None and answer["type"] == "lifespan.shutdown.failed":
-            logger.error("The app's shutdown failed: %s", answer.get("message", ""))
+            logger.error("%s: its shutdown failed: %s", self._name, answer.get("message", ""))
 
     async def _run(self) -> None:
         scope: Message = {
@@ -93,6 +99,8 @@ class Lifespan:
             await self._app(scope, self._to_app.get, self._send)
         except Exception as error:
             self._error = error
+        except early_stop.EarlyStop as error:
+            self._error = error  # and remembered there: who waits for the app asks
 
     async def _send(self, message: Message) -> None:
         expected = ("startup", "shutdown")
@@ -119,8 +127,8 @@ class Lifespan:
             if self._error is not None:
                 details = "".join(traceback.format_exception(self._error))
             raise GohttpError(
-                "The app takes no part in lifespan, but --lifespan on demands it.",
+                f"{self._name} takes no part in lifespan, but --lifespan on demands it.",
                 details=details,
                 exit_code=3,
             )
-        logger.debug("The app takes no part in lifespan.", exc_info=self._error)
+        logger.debug("%s takes no part in lifespan.", self._name, exc_info=self._error)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 from gohttp import _gohttp
 from gohttp._gohttp import Request, ResponseWriter
-from gohttp.interface import Interface, UnknownInterface, detect_interface
+from gohttp.interface import Interface, UnknownInterface, contradiction, detect_interface
 
 Handler = (
     Callable[[ResponseWriter, Request], None] | Callable[[ResponseWriter, Request], Awaitable[None]]
@@ -84,10 +84,15 @@ class Mux:
         if isinstance(app, Mux):
             self._routes.mount_routes(prefix, app._routes)
             return
+        if interface not in (None, "wsgi", "asgi", "native"):
+            raise ValueError(f"interface is 'wsgi' or 'asgi', not {interface!r}")
         try:
             spoken = interface or detect_interface(app)
         except UnknownInterface as error:
             raise TypeError(f"what is mounted at {prefix!r} {error}") from None
+        wrong = contradiction(app, spoken, has_routes=False) if interface else None
+        if wrong is not None:
+            raise TypeError(f"what is mounted at {prefix!r} {wrong}")
         if spoken == "native" or not callable(app):
             raise TypeError(f"what is mounted at {prefix!r} must be a Mux, a WSGI or an ASGI app")
         if spoken == "asgi":

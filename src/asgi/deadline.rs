@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use super::exchange::Exchange;
+use crate::http::TICK;
 use crate::wake::lock;
 
 struct Running {
@@ -53,7 +54,8 @@ impl Deadlines {
     pub(super) fn check(&self, py: Python<'_>) {
         let late: Vec<Running> = {
             let mut running = lock(&self.running);
-            let late = |r: &Running| r.since.elapsed() >= self.timeout;
+            // The connection answers first, and may be two ticks late.
+            let late = |r: &Running| r.since.elapsed() >= self.timeout + 2 * TICK;
             let numbers: Vec<u64> =
                 running.iter().filter(|(_, r)| late(r)).map(|(&number, _)| number).collect();
             numbers.iter().filter_map(|number| running.remove(number)).collect()

@@ -45,6 +45,8 @@ pub(super) struct Watch {
     /// When it last went to Python, and the pulse then reported, if any.
     left_at: Mutex<Instant>,
     reported: AtomicU64,
+    /// The pulse for which the reporter has asked for the GIL.
+    asked: AtomicU64,
     /// After how long the log is told.
     after: OnceLock<Duration>,
     asleep: AtomicBool,
@@ -68,6 +70,7 @@ impl Default for Watch {
             pulse: AtomicU64::new(1),
             left_at: Mutex::new(Instant::now()),
             reported: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             after: OnceLock::new(),
             asleep: AtomicBool::new(false),
             kept: Arc::default(),
@@ -83,7 +86,9 @@ impl Watch {
         let pulse = self.pulse.fetch_add(1, Relaxed);
         let Some(after) = self.after.get() else { return };
         let kept = lock(&self.left_at).elapsed();
-        if kept >= *after && self.reported.load(Relaxed) != pulse {
+        let could_not_look =
+            self.asked.load(Relaxed) == pulse && self.reported.load(Relaxed) != pulse;
+        if kept >= *after && could_not_look {
             log::warn!(
                 target: "gohttp.error",
                 "the event loop has been kept for {:.1} s: nothing else ran on it. Where is not known, since Python's lock (GIL) was kept as well: by compiled code?",
@@ -227,6 +232,9 @@ fn report<E: Driven>(
         let goes_on = || engine.upgrade().is_some_and(|e| e.watch().pulse.load(Relaxed) == pulse);
         if !goes_on() {
             continue;
+        }
+        if let Some(engine) = engine.upgrade() {
+            engine.watch().asked.store(pulse, Relaxed);
         }
         tell(since, thread, || {
             let goes_on = goes_on();

@@ -14,3 +14,4 @@ pub(crate) mod mount;
 pub(crate) mod refcount;
 pub(crate) mod serve;
 pub(crate) mod settings;
+mod signals;

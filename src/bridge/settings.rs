@@ -7,6 +7,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use super::baton::Limits;
+use super::signals;
 use crate::config::{EngineConfig, WebSocketConfig};
 use crate::server::{Driver, Listening, Signals};
 
@@ -64,7 +65,12 @@ impl Settings {
     /// # Errors
     /// If the system refuses.
     pub(crate) fn signals(&self, driver: &Driver) -> std::io::Result<Option<Signals>> {
-        self.handle_signals.then(|| Signals::install(driver, !self.supervised)).transpose()
+        if !self.handle_signals {
+            return Ok(None);
+        }
+        let installed = Signals::install(driver, !self.supervised)?;
+        signals::put_back(&[libc::SIGTERM, libc::SIGINT])?;
+        Ok(Some(installed))
     }
 
     /// The baton's part.

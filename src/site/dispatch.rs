@@ -1,6 +1,7 @@
 //! The engine's end of a site: who answers which request.
 
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::table::{By, Found, Shared};
 use crate::asgi::InboxDispatch;
@@ -10,10 +11,28 @@ use crate::http::{
     redirect,
 };
 
+/// What may not stand in a path as it is (RFC 3986 section 3.3); `%` may be an escape already.
+const PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
 /// Gives requests to threads, to the event loop, or answers them.
 pub(super) struct SiteDispatch {
     table: Shared,
-    root_path: Vec<u8>,
+    /// As clients send it: percent-encoded.
+    root_path: String,
     threads: BatonDispatch,
     /// Where there are ASGI applications.
     event_loop: Option<InboxDispatch>,
@@ -27,22 +46,20 @@ impl SiteDispatch {
         threads: BatonDispatch,
         event_loop: Option<InboxDispatch>,
     ) -> Self {
-        let root_path = root_path.trim_end_matches('/').into();
+        let root_path = utf8_percent_encode(root_path.trim_end_matches('/'), PATH).to_string();
         Self { table, root_path, threads, event_loop }
     }
 
     fn find(&self, head: &RequestHead) -> Found {
         let whole = head.path();
-        let path = match whole.strip_prefix(&*self.root_path) {
+        let path = match whole.strip_prefix(self.root_path.as_bytes()) {
             Some([]) => b"/",
             Some(below) if below[0] == b'/' => below,
             _ => whole,
         };
         match self.table.find(head.method(), head.host().unwrap_or_default(), path) {
             // To clients the prefix is there, whether the proxy has taken it away or not.
-            Found::Redirect(path) => {
-                Found::Redirect(format!("{}{path}", String::from_utf8_lossy(&self.root_path)))
-            }
+            Found::Redirect(path) => Found::Redirect(format!("{}{path}", self.root_path)),
             found => found,
         }
     }

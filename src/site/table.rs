@@ -167,8 +167,8 @@ pub(crate) struct Routes(pub(super) Shared);
 
 impl Routes {
     fn mount(&self, prefix: &str, make: impl FnOnce(usize) -> Target) -> PyResult<()> {
-        let prefix = prefix.trim_end_matches('/');
         let path = &prefix[prefix.find('/').unwrap_or(prefix.len())..];
+        let path = path.strip_suffix('/').unwrap_or(path);
         let target = make(path.matches('/').count());
         let mut table = self.0.write();
         if table.serving {

@@ -1,0 +1,123 @@
+"""Native `async def` handlers: tasks of an event loop, the apps' or one of their own."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable
+
+from gohttp import _stacks
+from gohttp._gohttp import Request, ResponseWriter
+from gohttp._timeout import RequestTimeout
+
+_LAST_MOMENT = 1.0  # seconds
+_AFTER_THE_ANSWER = 0.5  # seconds by which a connection may answer 504 late
+
+logger = logging.getLogger("gohttp.server")
+
+
+class Coroutines:
+    """Handlers of one loop, each a task with its response."""
+
+    def __init__(self, request_timeout: float) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._timeout = request_timeout
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._late: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Say which loop it is."""
+        self._loop = loop
+
+    def run(self, coroutine: Awaitable[object], w: ResponseWriter, req: Request) -> None:
+        """Run a handler's coroutine to its end, then end its response. From any thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._start, coroutine, w, req)
+
+    def cancel(self) -> None:
+        """The server has stopped: whoever still runs has lost his client."""
+        self._stopping = True
+        for task in self.tasks:
+            task.cancel()
+
+    def _start(self, coroutine: Awaitable[object], w: ResponseWriter, req: Request) -> None:
+        assert self._loop is not None
+        task = self._loop.create_task(self._handle(coroutine, w, req))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        if self._timeout:
+            patience = self._timeout + _AFTER_THE_ANSWER
+            timer = self._loop.call_later(patience, self._end_late, task, req)
+            task.add_done_callback(lambda _: timer.cancel())
+
+    def _end_late(self, task: asyncio.Task[None], req: Request) -> None:
+        logging.getLogger("gohttp.error").warning(
+            "%s %s took longer than request_timeout (%g s); its task is cancelled. "
+            "It waited here:\n%s",
+            req.method,
+            req.path,
+            self._timeout,
+            _stacks.of_task(task),
+        )
+        self._late.add(task)
+        task.cancel()
+
+    async def _handle(self, coroutine: Awaitable[object], w: ResponseWriter, req: Request) -> None:
+        error: BaseException | None = None
+        try:
+            w._returned(await coroutine)
+        except asyncio.CancelledError as cancelled:
+            task = asyncio.current_task()
+            if task in self._late:
+                self._late.discard(task)
+                error = RequestTimeout("the handler did not end within request_timeout")
+            elif not self._stopping:  # else nobody is there to be told
+                error = cancelled
+        except BaseException as raised:  # SystemExit too: it is the handler's, not the loop's
+            error = raised
+        w._end(req, f"{req.method} {req.path}", error)
+
+
+class CoroutineThread:
+    """A loop on a thread of its own, started by the first `async def` handler."""
+
+    def __init__(self, request_timeout: float) -> None:
+        self._coroutines = Coroutines(request_timeout)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    def run(self, coroutine: Awaitable[object], w: ResponseWriter, req: Request) -> None:
+        """As `Coroutines.run`."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._coroutines.begin(self._loop)
+                threading.Thread(target=self._turn, name="gohttp-async", daemon=True).start()
+        self._coroutines.run(coroutine, w, req)
+
+    def stop(self) -> tuple[bool, bool]:
+        """End the loop; whether its handlers had ended, and whether all that they left has."""
+        if self._loop is None:
+            return True, True
+        ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        try:
+            in_time = ending.result(2 * _LAST_MOMENT)
+        except TimeoutError:
+            logger.warning("Async handlers, or threads that they started, still run: abandoned.")
+            return False, False
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        return in_time, True
+
+    def _turn(self) -> None:
+        assert self._loop is not None
+        self._loop.run_forever()
+        self._loop.close()
+
+    async def _end(self) -> bool:
+        tasks = set(self._coroutines.tasks)
+        self._coroutines.cancel()
+        if tasks:
+            logger.warning("%d async handlers were still running at the stop.", len(tasks))
+            await asyncio.wait(tasks)
+        await asyncio.get_running_loop().shutdown_default_executor()
+        return not tasks
