@@ -25,6 +25,7 @@ class Bars:
     """What the bars of a picture show."""
 
     what: str
+    each: str
     unit: str
     value: Callable[[Sample], float]
     aside: Callable[[Sample], float]
@@ -32,12 +33,8 @@ class Bars:
     aside_unit: str
 
 
-TIME = Bars(
-    "CPU time of the server for each request", "µs", lambda s: s.cpu_us, lambda s: s.rate, "req/s"
-)
-MEMORY = Bars(
-    "Memory of the server for each connection", "KiB", memory, lambda s: s.requests, "open"
-)
+TIME = Bars("CPU time", "for each request", "µs", lambda s: s.cpu_us, lambda s: s.rate, "req/s")
+MEMORY = Bars("Memory", "for each connection", "KiB", memory, lambda s: s.requests, "open")
 
 
 def bars(result: ScenarioResult) -> Bars:
@@ -134,7 +131,8 @@ def draw(result: ScenarioResult) -> str:
         text(
             MARGIN,
             58,
-            f"{kind.what}: shorter is better. {variant.title[0].upper()}{variant.title[1:]}.",
+            f"{kind.what} of the server {kind.each}: shorter is better. "
+            f"{variant.title[0].upper()}{variant.title[1:]}.",
             fill=SOFT,
         ),
     ]

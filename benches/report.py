@@ -256,7 +256,8 @@ def remarks(result: ScenarioResult) -> list[str]:
 
 def markdown(result: ScenarioResult, picture: str) -> str:
     """The page of one scenario."""
-    parts = [f"# {result.title}", f"![{chart.bars(result).what}]({picture})"]
+    bars = chart.bars(result)
+    parts = [f"# {result.title}", f"![{bars.what} {bars.each}]({picture})"]
     parts.append("\n".join(f"- {name}: {value}" for name, value in result.about.items()))
     for variant in result.variants:
         parts.append(f"## {variant.title[0].upper()}{variant.title[1:]}\n\n`{variant.command}`")

@@ -10,6 +10,8 @@ from typing import Any
 
 from .rows import BASELINE
 
+RARE = {"memory_kib", "notes"}
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -146,8 +148,14 @@ def save(path: Path, results: Iterable[ScenarioResult]) -> None:
     """Put results into a file, in place of what it holds for the same scenarios."""
     kept = {result.name: result for result in load(path)} if path.exists() else {}
     kept.update({result.name: result for result in results})
-    text = json.dumps([asdict(result) for result in kept.values()], indent=1, ensure_ascii=False)
+    entries = [asdict(result, dict_factory=told) for result in kept.values()]
+    text = json.dumps(entries, indent=1, ensure_ascii=False)
     path.write_text(text + "\n")
+
+
+def told(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of an entry, without those that few have and this one has not."""
+    return {name: value for name, value in pairs if name not in RARE or value not in (None, [])}
 
 
 def load(path: Path) -> list[ScenarioResult]:

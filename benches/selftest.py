@@ -217,7 +217,7 @@ class Tables(unittest.TestCase):
         del made.rows[0]
         assert report.table(made, "c64")[1][:3] == ["gohttp-wsgi", "9.8", "1,000"]
         assert "9.8 KiB" in chart.draw(made)
-        assert "Memory of the server" in report.markdown(made, "x.svg")
+        assert "![Memory for each connection]" in report.markdown(made, "x.svg")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "latest.json")
             results.save(path, [made])
