@@ -107,6 +107,9 @@ class _OnOneThread:
     def new_loop(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.SelectorEventLoop(EngineSelector(self.engine, self._on_stopped))
         _wake_for_signals(loop)
+        # For call_soon_threadsafe(): no byte through a socket pair, and none at all while the
+        # loop is awake.
+        loop._write_to_self = self.engine.wake  # type: ignore[attr-defined]
         return loop
 
     def _on_stopped(self) -> None:

@@ -70,6 +70,11 @@ class AsgiEngine:
         """
         Forgets the descriptor given to `watch`.
         """
+    def wake(self, /) -> None:
+        """
+        Has `drive` return, now or as soon as it is called. From any thread: what asyncio's own
+        loop writes a byte to itself for.
+        """
     def watch(self, /, epoll: SupportsIndex) -> None:
         """
         Watches an epoll descriptor, which becomes ours, so that `drive` returns when it has events.

@@ -103,6 +103,8 @@ pub(crate) struct AsgiEngine {
     inner: std::sync::Mutex<Option<Inner>>,
     /// The loop knows that the server has stopped.
     told: AtomicBool,
+    /// Another thread has given the loop something to do.
+    woken: AtomicBool,
 }
 
 #[pymethods]
@@ -129,6 +131,7 @@ impl AsgiEngine {
             baton: OnceLock::new(),
             inner: std::sync::Mutex::new(None),
             told: AtomicBool::new(false),
+            woken: AtomicBool::new(false),
         })
     }
 
@@ -193,6 +196,13 @@ impl AsgiEngine {
             self.core.watch.stop();
         }
         Ok(u8::from(ready) + 2 * u8::from(stopped))
+    }
+
+    /// Has `drive` return, now or as soon as it is called. From any thread: what asyncio's own
+    /// loop writes a byte to itself for.
+    fn wake(&self) {
+        self.woken.store(true, Relaxed);
+        self.core.driver.wake_queue().nudge();
     }
 
     /// Starts the requests that came and wakes the futures that are due. On the loop's thread.
@@ -348,7 +358,7 @@ impl AsgiEngine {
     }
 
     fn drive_detached(&self, timeout: Option<f64>) -> bool {
-        let mut looked = false;
+        let (mut looked, mut woken) = (false, false);
         let mut timer: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
         self.core.driver.drive(|cx| {
             let mut inner = lock(&self.inner);
@@ -356,15 +366,18 @@ impl AsgiEngine {
                 inner.look(cx);
             }
             let ready = inner.as_ref().is_some_and(|inner| inner.ready);
+            // The lock of the wake queue stands between a thread's storing this and our looking.
+            woken |= self.woken.load(Relaxed) && self.woken.swap(false, Relaxed);
             let stopped = !self.told.load(Relaxed)
                 && self.core.server.get().is_some_and(|server| server.poll_finished(cx).is_ready());
-            // The app's own sockets may always have something: connections get a look first.
-            let look = ready && !std::mem::replace(&mut looked, true);
+            // The app's own sockets and threads may always have something: connections get a look
+            // first.
+            let look = (ready || woken) && !std::mem::replace(&mut looked, true);
             if look {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if ready || stopped || self.inbox.has_some() {
+            if ready || stopped || woken || self.inbox.has_some() {
                 return Poll::Ready(ready);
             }
             match timeout {

@@ -16,7 +16,7 @@ use super::task::Outcome;
 use crate::bridge::app;
 use crate::bridge::convert::bytes_like;
 use crate::bridge::log_sink::app_error;
-use crate::http::{Request, RequestHead, ResponseHead, ResponseWriter, WriteError};
+use crate::http::{Request, RequestHead, ResponseHead, ResponseWriter, WriteError, is_token};
 use crate::wake::lock;
 use crate::websocket::{AcceptError, Closed, Event, Handshake, Message, WebSocket};
 
@@ -130,7 +130,10 @@ impl Talk {
             let config = &self.context.websocket;
             let offered = |protocol: &String| handshake.protocols().contains(protocol);
             let (protocol, invented) = match protocol {
-                Some(protocol) if !offered(&protocol) => (None, Some(protocol)),
+                // What no header can hold is an error below.
+                Some(protocol) if is_token(protocol.as_bytes()) && !offered(&protocol) => {
+                    (None, Some(protocol))
+                }
                 protocol => (protocol, None),
             };
             if let Some(protocol) = invented {

@@ -44,6 +44,7 @@ async def _event_behind_the_look() -> float | None:
     loop = asyncio.get_running_loop()
     heard: asyncio.Future[float] = loop.create_future()
     near, far = socket.socketpair()
+    other, trigger = socket.socketpair()
     written = [0.0]
     original = selectors.EpollSelector.select
 
@@ -60,11 +61,12 @@ async def _event_behind_the_look() -> float | None:
         loop.remove_reader(near)
         heard.set_result(time.monotonic() - written[0])
 
-    with near, far:
+    with near, far, other, trigger:
         loop.add_reader(near, hear)
+        loop.add_reader(other, lambda: loop.remove_reader(other))
         selectors.EpollSelector.select = select  # type: ignore[assignment, method-assign]
         # An event, after which the loop looks until it finds none.
-        loop.call_soon_threadsafe(lambda: None)
+        trigger.send(b"x")
         try:
             return await asyncio.wait_for(heard, 2)
         except TimeoutError:
