@@ -90,11 +90,11 @@ class Mux:
             spoken = interface or detect_interface(app)
         except UnknownInterface as error:
             raise TypeError(f"what is mounted at {prefix!r} {error}") from None
+        if spoken == "native" or not callable(app):
+            raise TypeError(f"what is mounted at {prefix!r} must be a Mux, a WSGI or an ASGI app")
         wrong = contradiction(app, spoken, has_routes=False) if interface else None
         if wrong is not None:
             raise TypeError(f"what is mounted at {prefix!r} {wrong}")
-        if spoken == "native" or not callable(app):
-            raise TypeError(f"what is mounted at {prefix!r} must be a Mux, a WSGI or an ASGI app")
         if spoken == "asgi":
             self._routes.mount_asgi(prefix, app)
         else:

@@ -180,7 +180,7 @@ def test_context_that_holds_its_request_is_collected() -> None:
         for _ in range(10):
             get(url)
         gc.collect()
-        assert sum(isinstance(o, Request) for o in gc.get_objects()) == 0
+        assert sum(type(o) is Request for o in gc.get_objects()) == 0
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
