@@ -18,23 +18,51 @@ const FILE: &str = "http.response.zerocopysend";
 const HINT: &str = "http.response.early_hint";
 const TRAILERS: &str = "http.response.trailers";
 
-/// The `extensions` of a request's scope, the application's own: what works on its connection.
-pub(super) fn extensions<'py>(py: Python<'py>, head: &RequestHead) -> PyResult<Bound<'py, PyDict>> {
-    let names: &[&str] = match head.version() {
-        Version::Http10 => &[PATH, FILE],
-        // Who does not say that it wants trailers may throw them away (RFC 9110 section 6.5.1).
-        Version::Http11 if head.get(b"te").is_some_and(|te| list_has(te, b"trailers")) => {
-            &[PATH, FILE, HINT, TRAILERS]
-        }
-        Version::Http11 => &[PATH, FILE, HINT],
-        // hyper sends no interim responses there.
-        Version::Http2 => &[PATH, FILE, TRAILERS],
-    };
+/// The `extensions` of scopes: what works on a connection.
+pub(super) struct Extensions {
+    http10: Py<PyDict>,
+    http11: Py<PyDict>,
+    http11_with_trailers: Py<PyDict>,
+    http2: Py<PyDict>,
+}
+
+impl Extensions {
+    /// Makes the dictionaries that requests get copies of.
+    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
+        Ok(Self {
+            http10: named(py, &[PATH, FILE])?,
+            http11: named(py, &[PATH, FILE, HINT])?,
+            http11_with_trailers: named(py, &[PATH, FILE, HINT, TRAILERS])?,
+            // hyper sends no interim responses there.
+            http2: named(py, &[PATH, FILE, TRAILERS])?,
+        })
+    }
+
+    /// Those of a request's scope, the application's own.
+    pub(super) fn of<'py>(
+        &self,
+        py: Python<'py>,
+        head: &RequestHead,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let all = match head.version() {
+            Version::Http10 => &self.http10,
+            // Who does not say that it wants trailers may throw them away (RFC 9110 section 6.5.1).
+            Version::Http11 if head.get(b"te").is_some_and(|te| list_has(te, b"trailers")) => {
+                &self.http11_with_trailers
+            }
+            Version::Http11 => &self.http11,
+            Version::Http2 => &self.http2,
+        };
+        all.bind(py).copy()
+    }
+}
+
+fn named(py: Python<'_>, names: &[&str]) -> PyResult<Py<PyDict>> {
     let all = PyDict::new(py);
     for &name in names {
         all.set_item(PyString::intern(py, name), PyDict::new(py))?;
     }
-    Ok(all)
+    Ok(all.unbind())
 }
 
 fn needed<'py>(message: &Bound<'py, PyDict>, key: &str) -> PyResult<Bound<'py, PyAny>> {

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use rustc_hash::FxHashMap;
 
-use super::extension::extensions;
+use super::extension::Extensions;
 use crate::bridge::last_request::{Describe, describe};
 use crate::bridge::mount::Mount;
 use crate::http::{ConnInfo, Peer, Request, RequestHead, forwarded};
@@ -20,6 +20,7 @@ pub(super) struct ScopeMaker {
     template: Py<PyDict>,
     /// Each request has a copy.
     asgi: Py<PyDict>,
+    extensions: Extensions,
     root_path: String,
     app: u32,
     state: Option<Py<PyDict>>,
@@ -47,7 +48,14 @@ impl ScopeMaker {
         let root_path = root_path.trim_end_matches('/').to_owned();
         template.set_item("root_path", format!("{root_path}{}", mount.prefix))?;
         let asgi = asgi.unbind();
-        Ok(Self { template: template.unbind(), asgi, root_path, app: mount.number, state })
+        Ok(Self {
+            template: template.unbind(),
+            asgi,
+            extensions: Extensions::new(py)?,
+            root_path,
+            app: mount.number,
+            state,
+        })
     }
 
     /// The scope of an HTTP request.
@@ -64,7 +72,7 @@ impl ScopeMaker {
             let own = headers.get_slice(0, headers.len());
             scope.set_item(intern!(py, "headers"), own)?;
         }
-        scope.set_item(intern!(py, "extensions"), extensions(py, &request.head)?)?;
+        scope.set_item(intern!(py, "extensions"), self.extensions.of(py, &request.head)?)?;
         scope.set_item(intern!(py, "asgi"), self.asgi.bind(py).copy()?)?;
         if let Some(state) = &self.state {
             // Shallow: what a request puts in stays its own, what the lifespan put in is shared.
