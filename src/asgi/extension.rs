@@ -20,49 +20,44 @@ const TRAILERS: &str = "http.response.trailers";
 
 /// The `extensions` of scopes: what works on a connection.
 pub(super) struct Extensions {
-    http10: Py<PyDict>,
-    http11: Py<PyDict>,
-    http11_with_trailers: Py<PyDict>,
-    http2: Py<PyDict>,
+    path: Py<PyString>,
+    file: Py<PyString>,
+    hint: Py<PyString>,
+    trailers: Py<PyString>,
 }
 
 impl Extensions {
-    /// Makes the dictionaries that requests get copies of.
-    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
-        Ok(Self {
-            http10: named(py, &[PATH, FILE])?,
-            http11: named(py, &[PATH, FILE, HINT])?,
-            http11_with_trailers: named(py, &[PATH, FILE, HINT, TRAILERS])?,
-            // hyper sends no interim responses there.
-            http2: named(py, &[PATH, FILE, TRAILERS])?,
-        })
+    /// Makes the names, which all requests share.
+    pub(super) fn new(py: Python<'_>) -> Self {
+        let name = |name| PyString::intern(py, name).unbind();
+        Self { path: name(PATH), file: name(FILE), hint: name(HINT), trailers: name(TRAILERS) }
     }
 
-    /// Those of a request's scope, the application's own.
+    /// Those of a request's scope, the application's own through and through.
     pub(super) fn of<'py>(
         &self,
         py: Python<'py>,
         head: &RequestHead,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let all = match head.version() {
-            Version::Http10 => &self.http10,
-            // Who does not say that it wants trailers may throw them away (RFC 9110 section 6.5.1).
-            Version::Http11 if head.get(b"te").is_some_and(|te| list_has(te, b"trailers")) => {
-                &self.http11_with_trailers
-            }
-            Version::Http11 => &self.http11,
-            Version::Http2 => &self.http2,
+        let all = PyDict::new(py);
+        let add = |name: &Py<PyString>| all.set_item(name, PyDict::new(py));
+        add(&self.path)?;
+        add(&self.file)?;
+        // hyper sends no interim responses on HTTP/2. Who does not say that it wants trailers on
+        // HTTP/1.1 may throw them away (RFC 9110 section 6.5.1).
+        let (hints, trailers) = match head.version() {
+            Version::Http10 => (false, false),
+            Version::Http11 => (true, head.get(b"te").is_some_and(|te| list_has(te, b"trailers"))),
+            Version::Http2 => (false, true),
         };
-        all.bind(py).copy()
+        if hints {
+            add(&self.hint)?;
+        }
+        if trailers {
+            add(&self.trailers)?;
+        }
+        Ok(all)
     }
-}
-
-fn named(py: Python<'_>, names: &[&str]) -> PyResult<Py<PyDict>> {
-    let all = PyDict::new(py);
-    for &name in names {
-        all.set_item(PyString::intern(py, name), PyDict::new(py))?;
-    }
-    Ok(all.unbind())
 }
 
 fn needed<'py>(message: &Bound<'py, PyDict>, key: &str) -> PyResult<Bound<'py, PyAny>> {

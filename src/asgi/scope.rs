@@ -51,7 +51,7 @@ impl ScopeMaker {
         Ok(Self {
             template: template.unbind(),
             asgi,
-            extensions: Extensions::new(py)?,
+            extensions: Extensions::new(py),
             root_path,
             app: mount.number,
             state,
