@@ -11,6 +11,7 @@ mod file_part;
 mod forwarded;
 mod head;
 mod link;
+mod read_room;
 #[cfg(any(feature = "python", feature = "c"))]
 mod redirect;
 mod request;
@@ -30,11 +31,11 @@ pub use forwarded::{Forwarded, forwarded};
 pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;
 pub use link::{Link, LinkWaker, Outgoing, Progress};
+pub(crate) use read_room::{READ_ROOM, read_some};
 #[cfg(any(feature = "python", feature = "c"))]
 pub(crate) use redirect::redirect;
 pub(crate) use request::exchange;
 pub use request::{Request, Routed};
 pub use response::{ResponseHead, bodiless, reason_phrase};
 pub use upgrade::{Duplex, Ending, Handover, Stopping, Upgrade};
-pub(crate) use upgrade::{READ_ROOM, read_some};
 pub use writer::{ResponseWriter, WriteError};

@@ -1,22 +1,17 @@
 //! Taking a connection over, as WebSockets do (RFC 9110 section 7.8).
 
-use std::cell::RefCell;
 use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// How long a client that does not follow its handler's end is waited for.
 const LINGER: Duration = Duration::from_secs(5);
-/// Room for a read, one for all connections of a thread: an idle one holds none.
-pub(crate) const READ_ROOM: usize = 32 * 1024;
-
 /// Room for what is passed on from a handler.
 const RELAY_ROOM: usize = 8 * 1024;
 
@@ -94,23 +89,4 @@ async fn pass_on(
         }
         tokio::time::timeout(patience, to.write_all(&room[..n])).await??;
     }
-}
-
-thread_local! {
-    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_ROOM].into());
-}
-
-/// Reads what is there, up to 32 KiB, behind `out`. A full read would need another to see that
-/// there is no more: the room is ample, and what came is copied to where it fits.
-pub(crate) fn read_some<I: AsyncRead + Unpin + ?Sized>(
-    io: &mut I,
-    out: &mut BytesMut,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    READ.with_borrow_mut(|room| {
-        let mut room = ReadBuf::new(room);
-        ready!(Pin::new(io).poll_read(cx, &mut room))?;
-        out.extend_from_slice(room.filled());
-        Poll::Ready(Ok(room.filled().len()))
-    })
 }

@@ -153,6 +153,9 @@ impl<I: Transport> Connection<I> {
             // An idle connection holds no more than a new one.
             self.read = BytesMut::new();
             self.write.shrink();
+        } else if !look && self.read.capacity() == 0 {
+            // Nothing is left of it but a hold on the room that it was read to.
+            self.read = BytesMut::new();
         }
         loop {
             if look {

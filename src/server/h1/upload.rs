@@ -86,7 +86,12 @@ impl Upload {
                     if *n == 0 {
                         self.left = Left::Nothing;
                     }
-                    buf.split_to(take as usize).freeze()
+                    if take == buf.len() as u64 {
+                        // All of it, room and all: an empty rest would hold the room.
+                        std::mem::take(buf).freeze()
+                    } else {
+                        buf.split_to(take as usize).freeze()
+                    }
                 }
                 Left::Chunks(decoder) => {
                     match decoder.step(buf).map_err(|_| BodyError::Malformed)? {
