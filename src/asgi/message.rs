@@ -4,7 +4,7 @@ use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use super::extension;
 
@@ -118,8 +118,15 @@ pub(super) fn each_header(
     mut take: impl FnMut(&[u8], &[u8]) -> PyResult<()>,
 ) -> PyResult<()> {
     if let Some(headers) = message.get_item(intern!(message.py(), "headers"))? {
-        for pair in headers.try_iter()? {
-            header(&pair?, &mut take)?;
+        // A list needs no iterator of Python's.
+        if let Ok(list) = headers.cast_exact::<PyList>() {
+            for pair in list {
+                header(&pair, &mut take)?;
+            }
+        } else {
+            for pair in headers.try_iter()? {
+                header(&pair?, &mut take)?;
+            }
         }
     }
     Ok(())
@@ -129,14 +136,30 @@ fn header(
     pair: &Bound<'_, PyAny>,
     take: &mut impl FnMut(&[u8], &[u8]) -> PyResult<()>,
 ) -> PyResult<()> {
-    let mut items = pair.try_iter()?;
-    let (Some(name), Some(value), None) = (items.next(), items.next(), items.next()) else {
-        return Err(PyTypeError::new_err("each header must be a (name, value) pair"));
-    };
-    let (name, value) = (name?, value?);
+    let (name, value) = name_and_value(pair)?;
     let name = field(&name, "name")?;
     let value = field(&value, "value")?;
     take(name, value.trim_ascii())
+}
+
+fn name_and_value<'py>(
+    pair: &Bound<'py, PyAny>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    if let Ok(tuple) = pair.cast_exact::<PyTuple>()
+        && tuple.len() == 2
+    {
+        return Ok((tuple.get_item(0)?, tuple.get_item(1)?));
+    }
+    if let Ok(list) = pair.cast_exact::<PyList>()
+        && list.len() == 2
+    {
+        return Ok((list.get_item(0)?, list.get_item(1)?));
+    }
+    let mut items = pair.try_iter()?;
+    match (items.next(), items.next(), items.next()) {
+        (Some(name), Some(value), None) => Ok((name?, value?)),
+        _ => Err(PyTypeError::new_err("each header must be a (name, value) pair")),
+    }
 }
 
 fn field<'a>(object: &'a Bound<'_, PyAny>, what: &str) -> PyResult<&'a [u8]> {

@@ -28,15 +28,15 @@ pub(super) enum Outcome {
 impl Outcome {
     fn of(task: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = task.py();
-        if task.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
-            return Ok(Self::Cancelled);
+        match task.call_method0(intern!(py, "exception")) {
+            Ok(exception) if exception.is_none() => Ok(Self::Returned),
+            Ok(exception) => Ok(Self::Raised(PyErr::from_value(exception))),
+            // What a cancelled task answers.
+            Err(_) if task.call_method0(intern!(py, "cancelled"))?.is_truthy()? => {
+                Ok(Self::Cancelled)
+            }
+            Err(error) => Err(error),
         }
-        let exception = task.call_method0(intern!(py, "exception"))?;
-        Ok(if exception.is_none() {
-            Self::Returned
-        } else {
-            Self::Raised(PyErr::from_value(exception))
-        })
     }
 }
 

@@ -66,7 +66,8 @@ pub(crate) async fn serve<I>(
     let service = {
         let (cx, streams) = (cx.clone(), streams.clone());
         hyper::service::service_fn(move |request| {
-            respond(request, cx.clone(), info.clone(), Stream::open(&streams))
+            // Boxed, since hyper and tokio move it about six times.
+            Box::pin(respond(request, cx.clone(), info.clone(), Stream::open(&streams)))
         })
     };
     let mut connection =
