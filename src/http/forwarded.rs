@@ -79,7 +79,7 @@ mod tests {
         let mut conn = ConnInfo::new(Peer::Tcp(peer), Peer::Tcp(peer), "http");
         let nets = ["127.0.0.0/8", "10.0.0.0/8"].map(|net| net.parse().expect("a net"));
         conn.proxies = trusted.then(|| nets.into());
-        forwarded(builder.head(), &conn)
+        forwarded(&builder.build(), &conn)
     }
 
     fn client(value: &str) -> Option<String> {

@@ -1,7 +1,9 @@
-//! A request's head as every face reads it: one flat buffer and spans into it.
+//! A request's head as every face reads it: flat buffers and spans into them.
 //!
 //! Names of fields are lower case already. Nothing here is decoded: paths keep their percent
 //! signs, values their bytes.
+
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -64,25 +66,109 @@ pub struct Field<'a> {
     pub value: &'a [u8],
 }
 
-/// Method, target, version and fields of a request.
-#[derive(Debug, Clone)]
-pub struct RequestHead {
+/// The fields of a request, and what they say of its host and body. Requests that repeat the
+/// fields of the one before share them.
+#[derive(Debug, Default)]
+pub(crate) struct FieldBlock {
     buf: Vec<u8>,
+    spans: SmallVec<[FieldSpan; 12]>,
+    host: Option<Span>,
+    content_length: Option<u64>,
+    chunked: bool,
+}
+
+impl FieldBlock {
+    fn push(&mut self, bytes: &[u8]) -> Span {
+        let start = self.buf.len() as u32;
+        self.buf.extend_from_slice(bytes);
+        Span { start, len: bytes.len() as u32 }
+    }
+
+    /// Where the field `host` stands.
+    fn host_at(&self) -> Option<usize> {
+        self.spans.iter().position(|f| f.name.of(&self.buf) == b"host")
+    }
+}
+
+/// Method, target and version of a request.
+#[derive(Debug, Clone)]
+struct Line {
+    /// A usual one costs no memory of its own.
+    buf: SmallVec<[u8; 80]>,
     method: Span,
     path: Span,
     query: Span,
-    host: Option<Span>,
     protocol: Option<Span>,
     version: Version,
-    content_length: Option<u64>,
-    chunked: bool,
-    fields: SmallVec<[FieldSpan; 12]>,
+}
+
+impl Line {
+    fn new(method: &[u8], version: Version) -> Self {
+        let mut line = Self {
+            buf: SmallVec::new(),
+            method: Span::default(),
+            path: Span::default(),
+            query: Span::default(),
+            protocol: None,
+            version,
+        };
+        line.method = line.push(method);
+        line
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Span {
+        let start = self.buf.len() as u32;
+        self.buf.extend_from_slice(bytes);
+        Span { start, len: bytes.len() as u32 }
+    }
+
+    fn set_target(&mut self, path_and_query: &[u8]) {
+        // A fragment is no part of a request's target (RFC 9112 section 3.2).
+        let end = memchr::memchr(b'#', path_and_query).unwrap_or(path_and_query.len());
+        let whole = self.push(&path_and_query[..end]);
+        let bytes = whole.of(&self.buf);
+        match memchr::memchr(b'?', bytes) {
+            Some(at) => {
+                let at = at as u32;
+                self.path = Span { start: whole.start, len: at };
+                self.query = Span { start: whole.start + at + 1, len: whole.len - at - 1 };
+            }
+            None => self.path = whole,
+        }
+        if self.path.len == 0 {
+            self.path = self.push(b"/");
+        }
+    }
+}
+
+/// Method, target, version and fields of a request.
+#[derive(Debug, Clone)]
+pub struct RequestHead {
+    line: Line,
+    fields: Arc<FieldBlock>,
 }
 
 impl RequestHead {
+    /// A head with the fields of another request.
+    pub(crate) fn repeat(
+        method: &[u8],
+        version: Version,
+        path_and_query: &[u8],
+        fields: Arc<FieldBlock>,
+    ) -> Box<Self> {
+        let mut line = Line::new(method, version);
+        line.set_target(path_and_query);
+        Box::new(Self { line, fields })
+    }
+
+    /// What a further request with the same fields needs of this one.
+    pub(crate) fn field_block(&self) -> &Arc<FieldBlock> {
+        &self.fields
+    }
+
     /// The method, a token (`GET`).
     pub fn method(&self) -> &[u8] {
-        self.method.of(&self.buf)
+        self.line.method.of(&self.line.buf)
     }
 
     /// Whether the method is HEAD.
@@ -92,44 +178,43 @@ impl RequestHead {
 
     /// The path as received, percent signs kept; begins with `/`, or is `*`.
     pub fn path(&self) -> &[u8] {
-        self.path.of(&self.buf)
+        self.line.path.of(&self.line.buf)
     }
 
     /// What stood behind the `?`, without it; empty if there was none.
     pub fn query(&self) -> &[u8] {
-        self.query.of(&self.buf)
+        self.line.query.of(&self.line.buf)
     }
 
     /// Host and port that the client asked for: `Host`, `:authority` or the absolute target.
     pub fn host(&self) -> Option<&[u8]> {
-        self.host.map(|span| span.of(&self.buf))
+        self.fields.host.map(|span| span.of(&self.fields.buf))
     }
 
     /// The protocol that the client wants to speak on its stream (RFC 8441 section 4).
     pub fn protocol(&self) -> Option<&[u8]> {
-        self.protocol.map(|span| span.of(&self.buf))
+        self.line.protocol.map(|span| span.of(&self.line.buf))
     }
 
     /// The version that the client spoke.
     pub fn version(&self) -> Version {
-        self.version
+        self.line.version
     }
 
     /// The body's length in bytes, if the client declared one.
     pub fn content_length(&self) -> Option<u64> {
-        self.content_length
+        self.fields.content_length
     }
 
     /// Whether the body comes in chunks of HTTP/1.1.
     pub fn chunked(&self) -> bool {
-        self.chunked
+        self.fields.chunked
     }
 
     /// All fields in the order received.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = Field<'_>> {
-        self.fields
-            .iter()
-            .map(|f| Field { name: f.name.of(&self.buf), value: f.value.of(&self.buf) })
+        let buf = &self.fields.buf;
+        self.fields.spans.iter().map(|f| Field { name: f.name.of(buf), value: f.value.of(buf) })
     }
 
     /// The first value of the field with this lower-case name.
@@ -139,7 +224,7 @@ impl RequestHead {
 
     /// Whether the other head has the same fields in the same order.
     pub fn same_fields(&self, other: &Self) -> bool {
-        self.fields().eq(other.fields())
+        Arc::ptr_eq(&self.fields, &other.fields) || self.fields().eq(other.fields())
     }
 
     /// The target in origin-form: path and query as received.
@@ -155,105 +240,69 @@ impl RequestHead {
 
 /// Fills a [`RequestHead`]; the protocols' own code checks what it puts in.
 pub struct RequestHeadBuilder {
-    head: Box<RequestHead>,
+    line: Line,
+    fields: FieldBlock,
 }
 
 impl RequestHeadBuilder {
-    /// An empty head for `method`, with room for `capacity` bytes.
+    /// An empty head for `method`, with room for `capacity` bytes of fields.
     pub fn new(method: &[u8], version: Version, capacity: usize) -> Self {
-        let mut builder = Self {
-            head: Box::new(RequestHead {
-                buf: Vec::with_capacity(capacity),
-                method: Span::default(),
-                path: Span::default(),
-                query: Span::default(),
-                host: None,
-                protocol: None,
-                version,
-                content_length: None,
-                chunked: false,
-                fields: SmallVec::new(),
-            }),
-        };
-        builder.head.method = builder.push(method);
-        builder
-    }
-
-    fn push(&mut self, bytes: &[u8]) -> Span {
-        let start = self.head.buf.len() as u32;
-        self.head.buf.extend_from_slice(bytes);
-        Span { start, len: bytes.len() as u32 }
+        let fields = FieldBlock { buf: Vec::with_capacity(capacity), ..FieldBlock::default() };
+        Self { line: Line::new(method, version), fields }
     }
 
     /// Path and query as received.
     pub fn target(&mut self, path_and_query: &[u8]) {
-        // A fragment is no part of a request's target (RFC 9112 section 3.2).
-        let end = memchr::memchr(b'#', path_and_query).unwrap_or(path_and_query.len());
-        let whole = self.push(&path_and_query[..end]);
-        let bytes = whole.of(&self.head.buf);
-        match memchr::memchr(b'?', bytes) {
-            Some(at) => {
-                let at = at as u32;
-                self.head.path = Span { start: whole.start, len: at };
-                self.head.query = Span { start: whole.start + at + 1, len: whole.len - at - 1 };
-            }
-            None => self.head.path = whole,
-        }
-        if self.head.path.len == 0 {
-            self.head.path = self.push(b"/");
-        }
+        self.line.set_target(path_and_query);
     }
 
     /// A field; the name is put in lower case.
     pub fn field(&mut self, name: &[u8], value: &[u8]) {
-        let name = self.push(name);
-        self.head.buf[name.start as usize..].make_ascii_lowercase();
-        let value = self.push(value);
-        self.head.fields.push(FieldSpan { name, value });
+        let fields = &mut self.fields;
+        let name = fields.push(name);
+        fields.buf[name.start as usize..].make_ascii_lowercase();
+        let value = fields.push(value);
+        fields.spans.push(FieldSpan { name, value });
     }
 
     /// The protocol that the client wants to speak on its stream.
     pub fn protocol(&mut self, protocol: &[u8]) {
-        self.head.protocol = Some(self.push(protocol));
+        self.line.protocol = Some(self.line.push(protocol));
     }
 
     /// The host of the request. Where no `host` field was given it is added first, so that faces
     /// find it among the fields.
     pub fn host(&mut self, host: &[u8]) {
-        let at = self.head.fields.iter().position(|f| f.name.of(&self.head.buf) == b"host");
-        let same = at.is_some_and(|at| self.head.fields[at].value.of(&self.head.buf) == host);
-        if !same {
-            let value = self.push(host);
-            match at {
-                Some(at) => self.head.fields[at].value = value,
-                None => {
-                    let name = self.push(b"host");
-                    self.head.fields.insert(0, FieldSpan { name, value });
-                }
+        let fields = &mut self.fields;
+        let value = match fields.host_at() {
+            Some(at) if fields.spans[at].value.of(&fields.buf) == host => fields.spans[at].value,
+            Some(at) => {
+                fields.spans[at].value = fields.push(host);
+                fields.spans[at].value
             }
-        }
-        self.head.host =
-            self.head.fields.iter().find(|f| f.name.of(&self.head.buf) == b"host").map(|f| f.value);
+            None => {
+                let value = fields.push(host);
+                let name = fields.push(b"host");
+                fields.spans.insert(0, FieldSpan { name, value });
+                value
+            }
+        };
+        fields.host = Some(value);
     }
 
     /// The declared length of the body.
     pub fn content_length(&mut self, length: u64) {
-        self.head.content_length = Some(length);
+        self.fields.content_length = Some(length);
     }
 
     /// The body comes in chunks.
     pub fn chunked(&mut self) {
-        self.head.chunked = true;
-    }
-
-    /// The head so far.
-    pub fn head(&self) -> &RequestHead {
-        &self.head
+        self.fields.chunked = true;
     }
 
     /// The finished head.
     pub fn build(self) -> Box<RequestHead> {
-        self.head
+        Box::new(RequestHead { line: self.line, fields: Arc::new(self.fields) })
     }
 }
 
@@ -273,13 +322,15 @@ mod tests {
 
     #[test]
     fn host_replaces_or_becomes_the_field() {
-        let mut b = RequestHeadBuilder::new(b"GET", Version::Http2, 64);
-        b.field(b"Accept", b"*/*");
-        b.host(b"example.org");
-        assert_eq!(b.head().fields().next().map(|f| f.name), Some(&b"host"[..]));
-        b.host(b"other.org");
-        assert_eq!(b.head().get(b"host"), Some(&b"other.org"[..]));
-        assert_eq!(b.head().host(), Some(&b"other.org"[..]));
-        assert_eq!(b.head().fields().len(), 2);
+        for hosts in [&[&b"other.org"[..]][..], &[b"example.org", b"other.org"]] {
+            let mut b = RequestHeadBuilder::new(b"GET", Version::Http2, 64);
+            b.field(b"Accept", b"*/*");
+            hosts.iter().for_each(|host| b.host(host));
+            let head = b.build();
+            assert_eq!(head.fields().next().map(|f| f.name), Some(&b"host"[..]));
+            assert_eq!(head.get(b"host"), Some(&b"other.org"[..]));
+            assert_eq!(head.host(), Some(&b"other.org"[..]));
+            assert_eq!(head.fields().len(), 2);
+        }
     }
 }

@@ -28,6 +28,7 @@ pub use fields::{FieldError, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};
 pub use file_part::{FilePart, Part};
 pub use forwarded::{Forwarded, forwarded};
+pub(crate) use head::FieldBlock;
 pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;
 pub use link::{Link, LinkWaker, Outgoing, Progress};

@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt;
 
 use super::encode::{Answering, encode_head};
 use super::parse::{self, Parsed, Reject};
+use super::repeat::Heads;
 use super::write_buf::WriteBuf;
 use crate::http::{
     ConnInfo, Handover, LinkWaker, OwnLink, READ_ROOM, ResponseHead, Upgrade, Version, read_some,
@@ -76,6 +77,7 @@ pub(crate) struct Connection<I> {
     pub(crate) watch: Registered,
     pub(crate) link: OwnLink,
     pub(crate) date: Date,
+    heads: Heads,
     /// What runs the connection from now on.
     pub(crate) upgraded: Option<Box<dyn Upgrade>>,
     /// The client has sent its last byte.
@@ -105,6 +107,7 @@ pub(crate) async fn serve<I: Transport>(
         watch,
         link,
         date: Date::default(),
+        heads: Heads::default(),
         upgraded: None,
         read_closed: false,
         read_full: false,
@@ -166,7 +169,7 @@ impl<I: Transport> Connection<I> {
                         return Next::Http2;
                     }
                 } else {
-                    match parse::parse(&self.read, &self.cx.config) {
+                    match self.heads.parse(&self.read, &self.cx.config) {
                         Ok(Some(parsed)) => return Next::Request(parsed),
                         Ok(None) => {}
                         Err(reject) => return Next::Reject(reject),
