@@ -121,6 +121,10 @@ impl Dispatch for InboxDispatch {
         if self.kept.load(Relaxed) || late() { Room::None } else { Room::Free }
     }
 
+    fn speaks(&self, protocol: &[u8]) -> bool {
+        protocol == b"websocket"
+    }
+
     fn dispatch(&self, request: Request, writer: ResponseWriter) {
         self.inbox.put(|state| state.requests.push((request, writer)));
     }

@@ -99,6 +99,13 @@ pub trait Dispatch: Send + Sync + 'static {
         Room::Free
     }
 
+    /// Whether a client may have its stream speak `protocol` instead (extended CONNECT, RFC 8441).
+    /// A request for any other never comes to [`Self::dispatch`].
+    fn speaks(&self, protocol: &[u8]) -> bool {
+        let _ = protocol;
+        false
+    }
+
     /// How much of the body that follows `head` is read before `dispatch` is called.
     fn prebuffer(&self, head: &RequestHead) -> Prebuffer {
         let _ = head;

@@ -20,8 +20,15 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Has a request answered: by the face, or here if it asks for the server's health.
+    /// Has a request answered: by the face, or here if it asks for the server's health or for a
+    /// protocol that is not spoken.
     pub(crate) fn dispatch(&self, request: Request, mut writer: ResponseWriter) {
+        if let Some(protocol) = request.head.protocol()
+            && !self.dispatch.speaks(protocol)
+        {
+            // 200 would tell the client that it is (RFC 8441 section 5).
+            return writer.fail(501);
+        }
         let health = self.config.health_path.as_deref();
         if health.is_none_or(|path| request.head.path() != path.as_bytes()) {
             return self.dispatch.dispatch(request, writer);

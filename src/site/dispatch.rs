@@ -71,6 +71,8 @@ impl Dispatch for SiteDispatch {
             Found::To(by, routed) => {
                 request.routed = Some(routed);
                 match (by, &self.event_loop) {
+                    // Threads speak HTTP only, whatever the loop speaks.
+                    (By::Thread, _) if request.head.protocol().is_some() => writer.fail(501),
                     (By::Thread, _) => self.threads.dispatch(request, writer),
                     (By::Loop, Some(event_loop)) => event_loop.dispatch(request, writer),
                     // There is a loop where there are applications for it.
@@ -89,6 +91,10 @@ impl Dispatch for SiteDispatch {
             }
             Found::Nothing => respond(plain(404), &mut writer),
         }
+    }
+
+    fn speaks(&self, protocol: &[u8]) -> bool {
+        self.event_loop.as_ref().is_some_and(|event_loop| event_loop.speaks(protocol))
     }
 
     fn tick(&self) {

@@ -206,6 +206,32 @@ fn a_stream_waits_for_a_client_that_does_not_read_and_others_go_on() {
 }
 
 #[test]
+fn who_asks_for_another_protocol_on_a_stream_is_told_that_it_is_not_spoken() {
+    let running = Running::start(1);
+    let mut stream = running.connect();
+    // Literal fields without indexing, after the names of HPACK's table (RFC 7541 appendix A).
+    let mut head = vec![0x02, 7];
+    head.extend_from_slice(b"CONNECT\x00\x09:protocol\x09websocket\x86\x04\x01/\x01\x01x");
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    sent.extend([0, 0, u8::try_from(head.len()).expect("short"), 1, 4, 0, 0, 0, 1]);
+    sent.append(&mut head);
+    stream.write_all(&sent).expect("it reads");
+    let answer = loop {
+        let mut frame = [0; 9];
+        stream.read_exact(&mut frame).expect("a frame");
+        let mut payload = vec![0; usize::from(frame[1]) << 8 | usize::from(frame[2])];
+        stream.read_exact(&mut payload).expect("its payload");
+        if frame[3] == 1 {
+            break payload;
+        }
+    };
+    // `:status` by its name's index, and 501 in Huffman's code.
+    assert_eq!(answer[..4], [0x48, 0x82, 0x6c, 0x01], "{answer:x?}");
+    drop(stream);
+    assert_eq!(running.stop(), Finish::Clean);
+}
+
+#[test]
 fn a_panic_is_a_500_and_the_thread_goes_on() {
     let running = Running::start(1);
     for _ in 0..3 {

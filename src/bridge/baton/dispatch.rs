@@ -19,11 +19,7 @@ const PREBUFFER_QUICK: usize = 128 * 1024;
 pub(crate) struct BatonDispatch(pub(crate) Arc<Baton>);
 
 impl Dispatch for BatonDispatch {
-    fn dispatch(&self, request: Request, mut writer: ResponseWriter) {
-        if request.head.protocol().is_some() {
-            // 200 would tell the client that its other protocol is spoken (RFC 8441 section 5).
-            return writer.fail(501);
-        }
+    fn dispatch(&self, request: Request, writer: ResponseWriter) {
         let baton = &self.0;
         let kind = costs::kind_of(&request.head);
         let pace = baton.costs.pace(kind);
