@@ -27,6 +27,9 @@ use crate::http::Dispatch;
 use context::Context;
 use timeouts::Registry;
 
+/// What a time counts as that no clock can add to now.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// A running server. Dropping it does not stop it; its tasks live on the driver.
 #[derive(Debug)]
 pub struct Server {
@@ -138,7 +141,8 @@ impl Server {
     /// Until when the stop, once it has begun, waits for what is in flight.
     pub fn stop_deadline(&self) -> Instant {
         let began = self.drain_began().unwrap_or_else(Instant::now);
-        began + *crate::wake::lock(&self.graceful)
+        let graceful = *crate::wake::lock(&self.graceful);
+        began.checked_add(graceful).unwrap_or(began + FOR_EVER)
     }
 
     /// Whether the stop has begun.

@@ -289,6 +289,17 @@ fn a_stop_waits_for_handlers_and_abandons_those_that_do_not_end() {
 }
 
 #[test]
+fn a_stop_may_have_all_the_time_there_is() {
+    let running = Running::start(2);
+    let blocked = running.send("/gate");
+    running.gate.wait_for(1);
+    running.server.drain_within(Duration::MAX);
+    running.gate.open();
+    assert!(read(blocked).ends_with("/gate"));
+    assert_eq!(running.thread.join().expect("no panic"), Finish::Clean);
+}
+
+#[test]
 fn a_stop_can_be_made_shorter_while_it_goes_on() {
     let running = Running::start(2);
     let blocked = running.send("/gate");

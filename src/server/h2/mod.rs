@@ -189,7 +189,8 @@ async fn respond(
     let (request, writer) = exchange::exchange(head, link.clone());
     cx.dispatch(request, writer);
 
-    let deadline = cx.config.request_timeout.map(|timeout| Instant::now() + timeout);
+    let deadline =
+        cx.config.request_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let taken = poll_fn(|_| {
         if let Some((head, upgrade)) = link.take_upgrade() {
             return match head {
