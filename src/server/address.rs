@@ -104,6 +104,10 @@ fn listen_on(address: SocketAddr) -> io::Result<Listening> {
 }
 
 fn listen_unix(path: &Path) -> io::Result<Listening> {
+    if path.as_os_str().is_empty() {
+        // The kernel would make a name up, which nobody knows.
+        return Err(invalid("the path of the Unix socket is missing, as in unix:/run/app.sock"));
+    }
     remove_stale(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
@@ -151,7 +155,8 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused_by_name() {
-        for address in ["8080", "127.0.0.1", "127.0.0.1:", ":99999", "::1:8080", "a b:80"] {
+        for address in ["8080", "127.0.0.1", "127.0.0.1:", ":99999", "::1:8080", "a b:80", "unix:"]
+        {
             let error = refused(address);
             assert!(error.to_string().contains(address), "{error}");
         }
