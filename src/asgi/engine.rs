@@ -20,11 +20,12 @@ use super::deadline::Deadlines;
 use super::inbox::{Bell, Inbox, InboxDispatch, Waiting};
 use super::watch::{self, Driven, Watch};
 use crate::bridge::baton::Baton;
+use crate::bridge::descriptors::listeners;
 use crate::bridge::heap;
 use crate::bridge::interrupt::Ident;
 use crate::bridge::log_sink::app_error;
 use crate::bridge::mount::Mount;
-use crate::bridge::settings::{self, Settings};
+use crate::bridge::settings::Settings;
 use crate::config::WebSocketConfig;
 use crate::http::Dispatch;
 use crate::server::{Driver, Server};
@@ -310,7 +311,8 @@ impl AsgiEngine {
         descriptors: Vec<i32>,
         route: impl FnOnce(InboxDispatch) -> Arc<dyn Dispatch>,
     ) -> PyResult<()> {
-        let listeners = settings::listeners(descriptors)?;
+        let listeners = listeners(descriptors)?;
+        let config = settings.engine()?;
         let eager = if py.version_info() >= (3, 12) {
             let keywords = PyDict::new(py);
             keywords.set_item("loop", &event_loop)?;
@@ -341,8 +343,7 @@ impl AsgiEngine {
         let inbox = InboxDispatch::new(self.inbox.clone(), context.deadlines.clone(), always, kept);
         let dispatch = route(inbox);
         heap::keep_freed();
-        let server =
-            Arc::new(Server::start(&self.core.driver, listeners, settings.engine(), dispatch)?);
+        let server = Arc::new(Server::start(&self.core.driver, listeners, config, dispatch)?);
         if let Some(signals) = signals {
             signals.stop(&self.core.driver, server.clone());
         }

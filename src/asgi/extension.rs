@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::bridge::settings::own_file;
+use crate::bridge::descriptors::duplicate;
 use crate::http::{FilePart, RequestHead, Version, list_has};
 
 const PATH: &str = "http.response.pathsend";
@@ -90,8 +90,7 @@ pub(super) fn open_file(message: &Bound<'_, PyDict>) -> PyResult<FilePart> {
         Ok(number) => number,
         Err(_) => given.call_method0(intern!(py, "fileno"))?.extract()?,
     };
-    let own: i32 = os.call_method1(intern!(py, "dup"), (descriptor,))?.extract()?;
-    let file = own_file(own);
+    let file = duplicate(descriptor)?;
     let number = |key: &str| -> PyResult<Option<u64>> {
         match message.get_item(key)? {
             Some(value) if !value.is_none() => value.extract().map(Some),

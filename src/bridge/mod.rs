@@ -4,6 +4,7 @@
 pub(crate) mod app;
 pub(crate) mod baton;
 pub(crate) mod convert;
+pub(crate) mod descriptors;
 pub(crate) mod fresh_bytes;
 pub(crate) mod futures;
 pub(crate) mod heap;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::baton::{self, Baton, BatonDispatch, SyncHandler};
-use super::settings::{self, Settings};
-use super::{heap, log_sink};
+use super::settings::Settings;
+use super::{descriptors, heap, log_sink};
 use crate::http::Dispatch;
 use crate::server::{Driver, Server};
 
@@ -31,7 +31,7 @@ pub(crate) fn in_handler() -> bool {
 }
 
 /// Serves a sync handler until SIGTERM, SIGINT or [`SyncServer::drain`]. Returns whether all
-/// handlers had ended. `route` may put a router before the baton; `descriptors` are listening
+/// handlers had ended. `route` may put a router before the baton; `sockets` are listening
 /// sockets that the caller has detached; `on_ready` is called with a [`SyncServer`] as soon as
 /// connections are accepted.
 ///
@@ -42,12 +42,12 @@ pub(crate) fn serve_sync(
     handler: Box<dyn SyncHandler>,
     route: impl FnOnce(BatonDispatch) -> Arc<dyn Dispatch>,
     settings: &Settings,
-    descriptors: Vec<i32>,
+    sockets: Vec<i32>,
     on_ready: Py<PyAny>,
 ) -> PyResult<bool> {
     heap::keep_freed();
-    let engine = settings.engine();
-    let listeners = settings::listeners(descriptors)?;
+    let listeners = descriptors::listeners(sockets)?;
+    let engine = settings.engine()?;
     let driver = Arc::new(Driver::new()?);
     let signals = settings.signals(&driver)?;
     let baton = Baton::new(driver, handler, settings.limits());

@@ -1,15 +1,14 @@
 //! The process's configuration, read once from the Python object that holds it.
 
-use std::fs::File;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::baton::Limits;
 use super::signals;
 use crate::config::{EngineConfig, WebSocketConfig};
-use crate::server::{Driver, Listening, Signals};
+use crate::server::{Driver, Signals};
 
 /// The attributes of `gohttp._faces.Settings` that Rust needs. Seconds and bytes.
 #[derive(FromPyObject)]
@@ -112,16 +111,25 @@ impl Settings {
     }
 
     /// The engine's part.
-    pub(crate) fn engine(&self) -> EngineConfig {
-        EngineConfig {
+    ///
+    /// # Errors
+    /// `ValueError` for a network that is none.
+    pub(crate) fn engine(&self) -> PyResult<EngineConfig> {
+        let network = |text: &String| {
+            text.parse().map_err(|_| {
+                PyValueError::new_err(format!(
+                    "trusted_proxies: {text:?} is no network; write one like 10.0.0.0/8"
+                ))
+            })
+        };
+        Ok(EngineConfig {
             header_timeout: seconds(self.header_timeout),
             body_timeout: seconds(self.body_timeout),
             idle_timeout: seconds(self.idle_timeout),
             write_timeout: seconds(self.write_timeout),
             request_timeout: limit(self.request_timeout),
             health_path: self.health_path.clone(),
-            // Python has checked them.
-            trusted_proxies: self.trusted_networks.iter().filter_map(|n| n.parse().ok()).collect(),
+            trusted_proxies: self.trusted_networks.iter().map(network).collect::<PyResult<_>>()?,
             graceful_timeout: seconds(self.graceful_timeout),
             max_head_size: self.max_head_size,
             max_headers: self.max_headers,
@@ -130,29 +138,6 @@ impl Settings {
             max_connections: (self.max_connections > 0).then_some(self.max_connections),
             accept_burst: if self.multiprocess() { 1 } else { 32 },
             access_log: self.access_log,
-        }
+        })
     }
-}
-
-/// Takes over a descriptor that the caller has made for us.
-#[expect(unsafe_code, reason = "a descriptor comes as a number from Python")]
-pub(crate) fn own_file(fd: i32) -> File {
-    // SAFETY: `os.dup` has just made this number, and nothing else knows it.
-    unsafe { File::from_raw_fd(fd) }
-}
-
-/// Takes over listening sockets given as descriptors, which the caller must have detached.
-///
-/// # Errors
-/// `OSError` if one is no listening socket.
-#[expect(unsafe_code, reason = "descriptors come as numbers from Python")]
-pub(crate) fn listeners(descriptors: Vec<i32>) -> PyResult<Vec<Listening>> {
-    let mut listeners = Vec::new();
-    for fd in descriptors {
-        // SAFETY: `socket.detach()` in `gohttp._faces` made this number ours: the Python object
-        // no longer closes it, and nothing else knows it.
-        let owned = unsafe { OwnedFd::from_raw_fd(fd) };
-        listeners.push(Listening::from_fd(owned)?);
-    }
-    Ok(listeners)
 }

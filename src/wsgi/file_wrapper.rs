@@ -4,7 +4,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::bridge::settings::own_file;
+use crate::bridge::descriptors::duplicate;
 use crate::http::FilePart;
 
 /// A file as an iterator of blocks. Any file-like object will do; `close` is passed on.
@@ -34,11 +34,7 @@ impl FileWrapper {
             return Ok(None);
         }
         let offset: u64 = file.call_method0(intern!(py, "tell"))?.extract()?;
-        let own: i32 = py
-            .import(intern!(py, "os"))?
-            .call_method1(intern!(py, "dup"), (file.call_method0(intern!(py, "fileno"))?,))?
-            .extract()?;
-        let file = own_file(own);
+        let file = duplicate(file.call_method0(intern!(py, "fileno"))?.extract()?)?;
         let found = file.metadata()?;
         // Files of the kernel's own say that they are empty, and are not.
         let rest = found.len().saturating_sub(offset);
