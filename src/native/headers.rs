@@ -32,9 +32,9 @@ impl Headers {
         Self { fields: Mutex::new(fields), read_only: true }
     }
 
-    /// All fields, taken out.
-    pub(super) fn take(&self) -> Vec<(String, String)> {
-        std::mem::take(&mut lock(&self.fields))
+    /// Has `look`, which must not call Python, see all fields.
+    pub(super) fn seen_by<T>(&self, look: impl FnOnce(&[(String, String)]) -> T) -> T {
+        look(&lock(&self.fields))
     }
 
     /// A copy of all fields.

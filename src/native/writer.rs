@@ -100,16 +100,21 @@ impl NativeWriter {
     /// Status and headers as they stand.
     fn head(&self, py: Python<'_>, state: &State) -> Result<ResponseHead, Fault> {
         let mut head = ResponseHead::new(state.status.unwrap_or(200));
-        let mut typed = false;
-        if let Some(headers) = &*lock(&self.headers) {
-            for (name, value) in headers.bind(py).get().take() {
+        let push_all = |fields: &[(String, String)]| {
+            let mut typed = false;
+            for (name, value) in fields {
                 typed |= name.eq_ignore_ascii_case("content-type");
                 let value = from_latin1(value.trim()).ok_or_else(|| {
                     Fault::Header(format!("header {name:?} holds characters beyond latin-1"))
                 })?;
                 head.push(name.as_bytes(), &value)?;
             }
-        }
+            Ok::<_, Fault>(typed)
+        };
+        let typed = match &*lock(&self.headers) {
+            Some(headers) => headers.bind(py).get().seen_by(push_all)?,
+            None => false,
+        };
         if !typed && !state.buffer.is_empty() {
             head.push(b"content-type", sniff::content_type(&state.buffer).as_bytes())?;
         }

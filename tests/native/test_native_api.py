@@ -292,6 +292,13 @@ def test_what_is_no_file_is_an_error_of_the_handler(server: Server, at: str, nam
     assert server.get("/facts").status == 200
 
 
+@each_way
+def test_headers_stay_set_when_a_file_cannot_be_served(server: Server, at: str) -> None:
+    response = server.get(f"{at}/file-or-else")
+    assert response.header("x-mine") == "kept"
+    assert response.body == b"no file\nX-Mine is kept\n"
+
+
 def test_static_files(server: Server) -> None:
     assert server.get("/static/a.txt").body == b"0123456789" * 1000
     assert server.get("/static/sub/").body == b"<p>index"

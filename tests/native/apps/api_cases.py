@@ -159,6 +159,17 @@ def file(w: ResponseWriter, req: Request) -> None:
     w.serve_file(req, FOLDER / req.query["name"])
 
 
+@both("/file-or-else")
+def file_or_else(w: ResponseWriter, req: Request) -> None:
+    w.headers["X-Mine"] = "kept"
+    try:
+        w.serve_file(req, FOLDER)
+    except OSError:
+        w.write("no file\n")
+        w.flush()
+        w.write(f"X-Mine is {w.headers.get('x-mine')}\n")
+
+
 @mux.route("/refused")
 def refused(_w: ResponseWriter, _req: Request) -> None:
     raise gohttp.BadRequest("no such colour", 422)
