@@ -108,13 +108,38 @@ UVLOOP = pytest.param(
 )
 
 
-@pytest.fixture(scope="module", params=["asyncio", UVLOOP, "threads only"])
+LOOPS = ["asyncio", UVLOOP]
+THREADS = "threads only"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test on each server that has what it needs: only loops have ASGI apps."""
+    names = metafunc.fixturenames
+    if "shared" not in names:
+        return
+    if "kind" in names:
+        pairs = itertools.product([*LOOPS, THREADS], KINDS)
+        cases = [
+            _with(server, kind) for server, kind in pairs if (server, kind) != (THREADS, "asgi")
+        ]
+        metafunc.parametrize(("shared", "kind"), cases, indirect=["shared"], scope="module")
+    else:
+        servers = LOOPS if "mixed" in names else [*LOOPS, THREADS]
+        metafunc.parametrize("shared", servers, indirect=True, scope="module")
+
+
+def _with(server: Any, kind: str) -> Any:
+    values, marks = getattr(server, "values", (server,)), getattr(server, "marks", ())
+    return pytest.param(*values, kind, marks=marks)
+
+
+@pytest.fixture(scope="module")
 def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     """All kinds on each event loop; and those that need none, where the baton drives."""
     folder = tmp_path_factory.mktemp("site")
-    if request.param == "threads only":
+    if request.param == THREADS:
         kinds = [kind for kind in KINDS if kind != "asgi"]
         with serve(folder, target="mount_cases:threads_only", kinds=kinds) as site:
             yield site
@@ -129,19 +154,9 @@ def site(shared: Site) -> Iterator[Site]:
     shared.open_all()
 
 
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest, site: Site) -> str:
-    kind: str = request.param
-    if kind not in site.kinds:
-        pytest.skip("no event loop, no ASGI")
-    return kind
-
-
 @pytest.fixture
 def mixed(site: Site) -> Site:
     """A site that has an event loop."""
-    if "asgi" not in site.kinds:
-        pytest.skip("no event loop, no ASGI")
     return site
 
 
