@@ -108,7 +108,8 @@ class _OnOneThread:
         loop = asyncio.SelectorEventLoop(EngineSelector(self.engine, self._on_stopped))
         _wake_for_signals(loop)
         # For call_soon_threadsafe(): no byte through a socket pair, and none at all while the
-        # loop is awake.
+        # loop is awake. The method is asyncio's own, and its types do not tell of it; a loop that
+        # had none would go on as before.
         loop._write_to_self = self.engine.wake  # type: ignore[attr-defined]
         return loop
 

@@ -220,6 +220,7 @@ def _workers_end_here() -> Iterator[None]:
 def _end_process(code: int) -> NoReturn:
     """What the interpreter does at its end, as `multiprocessing` does it in its children."""
     with suppress(BaseException):
+        # Joins threads; it has no public name, and types do not tell of it.
         threading._shutdown()  # type: ignore[attr-defined]
     if _state["worker"]:  # and not the watcher of files, which has the program's
         with suppress(BaseException):
