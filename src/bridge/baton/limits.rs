@@ -123,6 +123,8 @@ impl Baton {
             }
         }
         schedule.waiting += more;
+        // The system may have threads again.
+        schedule.refused = false;
         // Whatever has changed without a word: nothing waits for longer than a tick.
         self.call_for_waiting_jobs(schedule);
     }

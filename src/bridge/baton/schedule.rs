@@ -50,7 +50,7 @@ pub(super) struct Schedule {
     pub(super) next_number: usize,
     /// Workers that were called and have not come yet.
     pub(super) called: usize,
-    /// The system refused a thread: no more are asked for.
+    /// The system refused a thread: no more are asked for until the next tick.
     pub(super) refused: bool,
     /// Workers that wait for the network inside a handler.
     pub(super) waiting: usize,
