@@ -13,6 +13,7 @@ pub mod files;
 pub mod http;
 pub mod mux;
 pub mod server;
+mod team;
 mod wake;
 pub mod websocket;
 

@@ -1,11 +1,11 @@
 //! The engine's end of the crew.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
-use super::schedule::{Holder, Job};
-use super::{Crew, Schedule};
+use super::{Crew, Job};
 use crate::costs::{self, Pace};
 use crate::http::{Dispatch, Prebuffer, Request, RequestHead, ResponseWriter};
+use crate::team::{Holder, Schedule, Team};
 
 /// Bodies of known length up to this are read before the handler is called: a thread does not
 /// wait for a slow client's form.
@@ -56,19 +56,9 @@ impl Dispatch for CrewDispatch {
 
 impl Crew {
     /// Whether another request cannot be taken: nobody is free, and enough wait already.
-    fn overloaded(&self, schedule: &Schedule) -> bool {
+    fn overloaded(&self, schedule: &Schedule<Job>) -> bool {
         schedule.queued() >= self.limits.queue
             && (schedule.driven_inside || schedule.holder == Holder::Monitor)
             && !schedule.helper_to_be_had(self.limits.threads)
-    }
-
-    /// Gets a thread for jobs that no thread will see by itself.
-    pub(super) fn call_for_waiting_jobs(
-        self: &Arc<Self>,
-        schedule: std::sync::MutexGuard<'_, Schedule>,
-    ) {
-        if schedule.jobs_need_a_thread() && schedule.called == 0 {
-            self.call_helper(schedule);
-        }
     }
 }

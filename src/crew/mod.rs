@@ -38,8 +38,6 @@
 //! ```
 
 mod dispatch;
-mod monitor;
-mod schedule;
 mod wait;
 mod worker;
 
@@ -49,12 +47,12 @@ use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use crate::config::EngineConfig;
-use crate::costs::Costs;
+use crate::costs::{self, Costs};
 use crate::http::{Request, ResponseWriter};
 use crate::server::{Driver, Listening, Server};
+use crate::team::{self, Holder, Locked, Schedule, Team};
 use crate::wake::lock;
 use dispatch::CrewDispatch;
-use schedule::{Holder, Schedule};
 pub use wait::{next_piece, wait, wait_for_room};
 
 /// Answers requests on threads that may block.
@@ -95,13 +93,20 @@ pub enum Finish {
 /// A little more than a stop may take, so that handlers told of its end can end properly.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
+/// A request that is to be run.
+pub(crate) struct Job {
+    request: Request,
+    writer: ResponseWriter,
+    kind: costs::Kind,
+}
+
 /// See the module's text.
 pub struct Crew {
     driver: Driver,
     server: OnceLock<Arc<Server>>,
     handler: Box<dyn Handler>,
     limits: Limits,
-    schedule: Mutex<Schedule>,
+    schedule: Mutex<Schedule<Job>>,
     /// Told when the server has stopped, and when a thread ends after that.
     ended: Condvar,
     costs: Costs,
@@ -160,7 +165,11 @@ impl Crew {
         let Some(server) = self.server.get() else {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the crew has no server"));
         };
-        monitor::start(self)?;
+        let for_monitor = self.clone();
+        self.keep_handle(team::start_monitor(&self.monitor, move || {
+            (for_monitor.limits.on_thread_start)();
+            team::watch(&for_monitor);
+        })?);
         let first = self.schedule().enlist();
         if let Err(error) = worker::start(self, first) {
             self.schedule().threads -= 1;
@@ -195,40 +204,38 @@ impl Crew {
         handles.retain(|known| !known.is_finished());
         handles.push(handle);
     }
+}
 
-    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+impl Team for Crew {
+    type Job = Job;
+    type Extra = ();
+
+    fn schedule(&self) -> MutexGuard<'_, Schedule<Job>> {
         lock(&self.schedule)
     }
 
-    /// Gets a thread for waiting jobs or the free driver: an idle one, or a new one. Returns
-    /// whether there was one.
-    fn call_helper(self: &Arc<Self>, mut schedule: MutexGuard<'_, Schedule>) -> bool {
-        let max = self.limits.threads;
-        if schedule.may_call(max)
-            && let Some((_, thread)) = schedule.idle.pop()
-        {
-            schedule.called += 1;
-            drop(schedule);
-            thread.unpark();
-            return true;
-        }
-        if !schedule.may_start(max) {
-            return false;
-        }
-        let number = schedule.enlist();
-        schedule.called += 1;
-        drop(schedule);
-        let Err(error) = worker::start(self, number) else { return true };
-        log::error!(target: "gohttp.server", "no further thread can be started: {error}");
-        let mut schedule = self.schedule();
-        schedule.threads -= 1;
-        schedule.called -= 1;
-        schedule.refused = true;
-        false
+    fn driver(&self) -> &Driver {
+        &self.driver
     }
 
-    /// Has somebody else drive: a helper if one can be had, else the monitor.
-    fn pass_on(self: &Arc<Self>, mut schedule: MutexGuard<'_, Schedule>) {
+    fn server(&self) -> Option<&Arc<Server>> {
+        self.server.get()
+    }
+
+    fn max_threads(&self) -> usize {
+        self.limits.threads
+    }
+
+    fn monitor(&self) -> Option<&Thread> {
+        self.monitor.get()
+    }
+
+    fn start_worker(self: &Arc<Self>, number: usize) -> io::Result<()> {
+        worker::start(self, number)
+    }
+
+    /// A new thread can begin at once: it is asked for before the monitor.
+    fn pass_on(self: &Arc<Self>, mut schedule: Locked<'_, Self>) {
         schedule.settle_pulse();
         schedule.holder = Holder::Nobody;
         if self.call_helper(schedule) {
@@ -242,21 +249,7 @@ impl Crew {
         }
     }
 
-    fn wake_monitor(&self) {
-        if let Some(monitor) = self.monitor.get() {
-            monitor.unpark();
-        }
-    }
-
-    fn stop(&self) {
-        let mut schedule = self.schedule();
-        schedule.stop = true;
-        let idle = std::mem::take(&mut schedule.idle);
-        drop(schedule);
-        for (_, thread) in idle {
-            thread.unpark();
-        }
-        self.wake_monitor();
+    fn stopped(&self) {
         self.ended.notify_all();
     }
 }

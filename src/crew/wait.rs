@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::task::{Context, Poll, Waker};
 
 use super::Crew;
-use super::schedule::Holder;
 use crate::http::{BodyEvent, Request, ResponseWriter};
+use crate::team::Team;
+use crate::wake::park_until;
 
 thread_local! {
     /// The crew that this thread belongs to, and its number there.
@@ -26,19 +26,6 @@ pub(super) fn enter_crew(crew: &Arc<Crew>, number: usize) -> Member {
 impl Drop for Member {
     fn drop(&mut self) {
         MEMBER.set(None);
-    }
-}
-
-/// Wakes a parked thread.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
     }
 }
 
@@ -66,17 +53,6 @@ pub fn wait_for_room(writer: &ResponseWriter) {
     wait(|cx| writer.poll_room(cx));
 }
 
-fn park_until<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut cx = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(value) = poll(&mut cx) {
-            return value;
-        }
-        std::thread::park();
-    }
-}
-
 /// A worker that waits for its client: another may be started in its place.
 struct Waiting<'a>(&'a Crew);
 
@@ -92,53 +68,5 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.schedule().waiting -= 1;
-    }
-}
-
-impl Crew {
-    /// If the calling worker is the holder, drives until `poll` is ready, or until there are
-    /// requests that another thread can run; then that one drives.
-    fn drive_while_waiting<T>(
-        self: &Arc<Self>,
-        me: usize,
-        poll: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Option<T> {
-        let server = self.server.get()?;
-        {
-            let mut schedule = self.schedule();
-            if schedule.holder != Holder::Worker(me) {
-                return None;
-            }
-            // Driving is not being stuck.
-            schedule.settle_pulse();
-            schedule.driven_inside = true;
-        }
-        let mut finished = false;
-        let value = self.driver.drive(|cx| {
-            if let Poll::Ready(value) = poll(cx) {
-                return Poll::Ready(Some(value));
-            }
-            // The server is done, whatever this handler still waits for.
-            finished = server.poll_finished(cx).is_ready();
-            if finished {
-                return Poll::Ready(None);
-            }
-            let schedule = self.schedule();
-            let others = schedule.queued() > 0 && schedule.helper_to_be_had(self.limits.threads);
-            if others { Poll::Ready(None) } else { Poll::Pending }
-        });
-        self.schedule().driven_inside = false;
-        if finished {
-            self.stop();
-            return value;
-        }
-        let mut schedule = self.schedule();
-        if value.is_none() {
-            self.pass_on(schedule);
-        } else if schedule.enter_handler() {
-            drop(schedule);
-            self.wake_monitor();
-        }
-        value
     }
 }

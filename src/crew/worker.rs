@@ -3,15 +3,11 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::Crew;
-use super::schedule::{Holder, Job, Schedule};
 use super::wait::enter_crew;
-
-/// Requests taken one by one before a worker asks the monitor to let it drive.
-const STREAK: u32 = 8;
+use super::{Crew, Job};
+use crate::team::{Holder, STREAK, Schedule, Team};
 
 /// A thread without work for this long ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -128,7 +124,7 @@ impl Crew {
         Next::Park
     }
 
-    fn pop_slow(&self, schedule: &mut Schedule) -> Option<Job> {
+    fn pop_slow(&self, schedule: &mut Schedule<Job>) -> Option<Job> {
         if schedule.active() > self.limits.threads {
             return None;
         }
@@ -138,50 +134,13 @@ impl Crew {
     /// Drives until there are requests, then runs them, as long as this thread is the holder.
     fn drive(self: &Arc<Self>, me: usize) {
         let Some(server) = self.server.get() else { return };
-        let finished = self.driver.drive(|cx| {
-            if server.poll_finished(cx).is_ready() {
-                return Poll::Ready(true);
-            }
-            let schedule = self.schedule();
-            let slow = !schedule.slow.is_empty();
-            let helper = slow && schedule.helper_to_be_had(self.limits.threads);
-            if !schedule.ready.is_empty() || (slow && !helper) {
-                return Poll::Ready(false);
-            }
-            if slow && schedule.called == 0 {
-                self.call_helper(schedule);
-            }
-            Poll::Pending
-        });
-        if finished {
+        if self.drive_to_requests(server) {
             return self.stop();
         }
         let mut now = Instant::now();
         while let Some(job) = self.next_as_holder(me) {
             now = self.run_job(job, true, now);
         }
-    }
-
-    fn next_as_holder(self: &Arc<Self>, me: usize) -> Option<Job> {
-        let mut schedule = self.schedule();
-        if schedule.holder != Holder::Worker(me) {
-            return None;
-        }
-        schedule.settle_pulse();
-        let (job, wake) = if let Some(job) = schedule.ready.pop_front() {
-            (Some(job), schedule.enter_handler())
-        } else if schedule.slow.is_empty() || schedule.helper_to_be_had(self.limits.threads) {
-            (None, false)
-        } else {
-            // Everyone else is busy, and this will take a while: the monitor drives meanwhile.
-            schedule.holder = Holder::Monitor;
-            (schedule.slow.pop_front(), true)
-        };
-        drop(schedule);
-        if wake {
-            self.wake_monitor();
-        }
-        job
     }
 
     /// Runs one handler, from `began` on; returns when it ended. A panic in it ends the request

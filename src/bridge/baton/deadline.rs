@@ -14,6 +14,7 @@ use super::{Baton, WORKER};
 use crate::bridge::interrupt::{Ident, Interruption, forgive, interrupt, was_raised_in};
 use crate::bridge::{app, log_sink};
 use crate::http::RequestHead;
+use crate::team::Team;
 use crate::wake::lock;
 
 /// Ticks (250 ms) that an interrupted handler has to clean up before its thread is given up.
@@ -131,7 +132,7 @@ impl Baton {
                     // With the list locked, so that it is there before the handler can leave.
                     let mut schedule = self.schedule();
                     schedule.lost += 1;
-                    schedule.main_lost |= running.worker == 0;
+                    schedule.extra.main_lost |= running.worker == 0;
                     drop(schedule);
                     let _ = orders.send(Order::GiveUp(running.number));
                 }

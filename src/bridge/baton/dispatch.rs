@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Baton;
-use super::schedule::{Holder, Job};
+use super::schedule::Job;
 use crate::costs;
 use crate::http::{Dispatch, Prebuffer, Request, RequestHead, ResponseWriter, Room};
+use crate::team::{Holder, Team};
 
 /// Bodies of known length up to this are read before the handler is called: a thread does not
 /// wait for a slow client's form.
@@ -54,7 +55,7 @@ impl Dispatch for BatonDispatch {
         let max = self.0.max_threads;
         let helpers = if schedule.helper_to_be_had(max) { max - schedule.active() } else { 0 };
         let blocked = schedule.holder == Holder::Monitor || schedule.driven_inside;
-        match schedule.ready.len() + schedule.slow.len() {
+        match schedule.queued() {
             waiting if waiting < helpers + usize::from(!blocked) => Room::Free,
             _ if blocked => Room::None,
             _ => Room::Soon,

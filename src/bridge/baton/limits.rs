@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Baton;
-use super::schedule::{Holder, Job, Schedule};
+use super::schedule::{Job, Schedule};
 use crate::http::{ResponseHead, TICK};
+use crate::team::{Holder, Team};
 
 /// Ticks after which a streamed response counts as waiting for its client: it may go on for hours.
 const STREAM_PATIENCE: u32 = 1;
@@ -48,7 +49,7 @@ impl Baton {
 
     /// Whether another request cannot be taken: nobody is free, and enough wait already.
     pub(super) fn overloaded(&self, schedule: &Schedule, slow: bool) -> bool {
-        schedule.ready.len() + schedule.slow.len() >= self.limits.queue
+        schedule.queued() >= self.limits.queue
             && (slow || schedule.driven_inside || schedule.holder == Holder::Monitor)
             && !schedule.helper_to_be_had(self.max_threads)
     }
@@ -105,7 +106,7 @@ impl Baton {
     /// The newest of too many that came before it was seen that nobody is free for them.
     fn pop_surplus(&self) -> Option<Job> {
         let mut schedule = self.schedule();
-        let surplus = schedule.ready.len() + schedule.slow.len() > self.limits.queue;
+        let surplus = schedule.queued() > self.limits.queue;
         if !surplus || !self.overloaded(&schedule, false) {
             return None;
         }
@@ -116,7 +117,7 @@ impl Baton {
     fn count_streams(self: &Arc<Self>, now: u32) {
         let mut schedule = self.schedule();
         let mut more = 0;
-        for stream in &mut schedule.streams {
+        for stream in &mut schedule.extra.streams {
             if !stream.waits && now - stream.since >= STREAM_PATIENCE {
                 stream.waits = true;
                 more += 1;

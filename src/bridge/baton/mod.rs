@@ -25,7 +25,7 @@ mod wait;
 mod worker;
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::Thread;
@@ -36,11 +36,12 @@ use pyo3::prelude::*;
 use crate::costs::Costs;
 use crate::http::{Request, ResponseWriter};
 use crate::server::{Driver, Server};
+use crate::team::{Holder, Locked, Team};
 use crate::wake::lock;
 use deadline::Deadlines;
 pub(crate) use dispatch::BatonDispatch;
 pub(crate) use limits::Limits;
-use schedule::{Holder, Schedule};
+use schedule::{Extra, Job, Schedule};
 
 /// Runs one request to its end, on a thread that may block.
 pub(crate) trait SyncHandler: Send + Sync + 'static {
@@ -106,35 +107,18 @@ impl Baton {
         holder: Holder,
     ) -> Arc<Self> {
         let beside_a_loop = holder == Holder::Monitor;
-        // Where no loop is, the calling thread is the first worker.
-        let threads = usize::from(!beside_a_loop);
+        let mut schedule = Schedule::default();
+        schedule.holder = holder;
+        schedule.one_is_all = true;
+        // The calling thread is worker 0; where a loop is, it is none.
+        schedule.enlist();
+        schedule.threads = usize::from(!beside_a_loop);
         Arc::new(Self {
             driver,
             beside_a_loop,
             server: OnceLock::new(),
             handler,
-            schedule: Mutex::new(Schedule {
-                ready: VecDeque::new(),
-                slow: VecDeque::new(),
-                holder,
-                idle: Vec::new(),
-                threads,
-                next_number: 1,
-                called: 0,
-                refused: false,
-                waiting: 0,
-                streams: Vec::new(),
-                lost: 0,
-                main_lost: false,
-                running: threads,
-                wanted: false,
-                pulse: 0,
-                driven_inside: false,
-                attaching: false,
-                monitor_asleep: false,
-                stop: false,
-                returned: false,
-            }),
+            schedule: Mutex::new(schedule),
             max_threads: limits.threads.max(1),
             costs: Costs::new(),
             monitor: OnceLock::new(),
@@ -188,11 +172,11 @@ impl Baton {
 
     /// Waits for the other threads' handlers, as long as a stop may take.
     fn wait_for_workers(&self) -> bool {
-        self.schedule().returned = true;
+        self.schedule().extra.returned = true;
         loop {
             let (busy, lost) = {
                 let schedule = self.schedule();
-                (schedule.running.saturating_sub(schedule.lost), schedule.lost)
+                (schedule.threads.saturating_sub(schedule.lost), schedule.lost)
             };
             if busy == 0 {
                 return lost == 0;
@@ -215,55 +199,39 @@ impl Baton {
         let begun = self.server.get().map_or_else(Instant::now, |server| server.stop_deadline());
         begun + Duration::from_secs(1)
     }
+}
+
+impl Team for Baton {
+    type Job = Job;
+    type Extra = Extra;
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
         lock(&self.schedule)
     }
 
-    /// Gets a thread for waiting jobs or the free baton: an idle one, or a new one. Returns
-    /// whether there was one.
-    fn call_helper(self: &Arc<Self>, schedule: MutexGuard<'_, Schedule>) -> bool {
-        self.call_helper_within(schedule, self.max_threads)
+    fn driver(&self) -> &Driver {
+        &self.driver
     }
 
-    /// The same, with another limit of threads.
-    fn call_helper_within(
-        self: &Arc<Self>,
-        mut schedule: MutexGuard<'_, Schedule>,
-        max: usize,
-    ) -> bool {
-        if schedule.may_call(max)
-            && let Some((_, thread)) = schedule.idle.pop()
-        {
-            schedule.called += 1;
-            drop(schedule);
-            thread.unpark();
-            return true;
-        }
-        if !schedule.may_start(max) {
-            return false;
-        }
-        let number = schedule.next_number;
-        schedule.next_number += 1;
-        schedule.threads += 1;
-        schedule.running += 1;
-        schedule.called += 1;
-        drop(schedule);
-        if worker::start(self, number) {
-            return true;
-        }
-        let mut schedule = self.schedule();
-        schedule.threads -= 1;
-        schedule.running -= 1;
-        schedule.called -= 1;
-        schedule.refused = true;
-        false
+    fn server(&self) -> Option<&Arc<Server>> {
+        self.server.get()
     }
 
-    /// Lets go of the baton, so that somebody else drives: an idle worker if there is one, else
-    /// the monitor, until a new worker is up and wants it. (A new thread needs the GIL to begin,
-    /// and the GIL may be what this is all about.)
-    fn pass_on(self: &Arc<Self>, mut schedule: MutexGuard<'_, Schedule>) {
+    fn max_threads(&self) -> usize {
+        self.max_threads
+    }
+
+    fn monitor(&self) -> Option<&Thread> {
+        self.monitor.get()
+    }
+
+    fn start_worker(self: &Arc<Self>, number: usize) -> io::Result<()> {
+        worker::start(self, number)
+    }
+
+    /// To an idle worker if there is one, else to the monitor, until a new worker is up and wants
+    /// the baton. (A new thread needs the GIL to begin, and the GIL may be what this is all about.)
+    fn pass_on(self: &Arc<Self>, mut schedule: Locked<'_, Self>) {
         schedule.settle_pulse();
         let idle = schedule.may_call(self.max_threads);
         schedule.holder = if idle { Holder::Nobody } else { Holder::Monitor };
@@ -271,22 +239,5 @@ impl Baton {
         if !idle {
             self.wake_monitor();
         }
-    }
-
-    fn wake_monitor(&self) {
-        if let Some(monitor) = self.monitor.get() {
-            monitor.unpark();
-        }
-    }
-
-    fn stop(&self) {
-        let mut schedule = self.schedule();
-        schedule.stop = true;
-        let idle = std::mem::take(&mut schedule.idle);
-        drop(schedule);
-        for (_, thread) in idle {
-            thread.unpark();
-        }
-        self.wake_monitor();
     }
 }

@@ -1,27 +1,15 @@
 //! Waiting for the network inside a handler.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, MutexGuard};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::task::{Context, Poll, Waker};
 
 use pyo3::prelude::*;
 
-use super::schedule::{EXTRA_THREADS, Holder, Schedule, Stream};
+use super::schedule::{Schedule, Stream};
 use super::{ASIDE, Baton, WORKER};
-
-/// Wakes a parked thread.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
-}
+use crate::team::{EXTRA_THREADS, Team};
+use crate::wake::park_until;
 
 /// Threads beyond `--threads` that handlers which keep their connections may not have.
 const RESERVED: usize = 64;
@@ -40,7 +28,7 @@ impl<'a> Waiting<'a> {
         // A stream that waits once counts as waiting until its end.
         let stream = stream_of(&schedule);
         if let Some(at) = stream
-            && std::mem::replace(&mut schedule.streams[at].waits, true)
+            && std::mem::replace(&mut schedule.extra.streams[at].waits, true)
         {
             return Self(None);
         }
@@ -61,7 +49,7 @@ impl Drop for Waiting<'_> {
 /// The calling worker's stream, as a place in the list.
 fn stream_of(schedule: &Schedule) -> Option<usize> {
     let me = WORKER.get()?;
-    schedule.streams.iter().position(|stream| stream.worker == me)
+    schedule.extra.streams.iter().position(|stream| stream.worker == me)
 }
 
 /// A response that is sent piece by piece, for as long as this lives.
@@ -83,7 +71,7 @@ impl Baton {
             // Where others wait it gives way at once, as long as these are not too many.
             let waits = schedule.jobs_need_a_thread()
                 && schedule.waiting < STREAMS_AT_ONCE * self.max_threads;
-            schedule.streams.push(Stream { worker, since, waits });
+            schedule.extra.streams.push(Stream { worker, since, waits });
             if waits {
                 schedule.waiting += 1;
                 self.call_for_waiting_jobs(schedule);
@@ -96,7 +84,7 @@ impl Baton {
     pub(super) fn end_stream(&self) {
         let mut schedule = self.schedule();
         if let Some(at) = stream_of(&schedule)
-            && schedule.streams.swap_remove(at).waits
+            && schedule.extra.streams.swap_remove(at).waits
         {
             schedule.waiting -= 1;
         }
@@ -116,15 +104,8 @@ impl Baton {
         if !ASIDE.replace(true) {
             let mut schedule = self.schedule();
             schedule.waiting += 1;
-            schedule.streams.push(Stream { worker, since: 0, waits: true });
+            schedule.extra.streams.push(Stream { worker, since: 0, waits: true });
             self.call_for_waiting_jobs(schedule);
-        }
-    }
-
-    /// A worker has stopped to count as busy: another runs what waits.
-    pub(super) fn call_for_waiting_jobs(self: &Arc<Self>, schedule: MutexGuard<'_, Schedule>) {
-        if schedule.jobs_need_a_thread() && schedule.called == 0 {
-            self.call_helper(schedule);
         }
     }
 
@@ -132,7 +113,7 @@ impl Baton {
         if self.deadlines.leave(py) {
             let mut schedule = self.schedule();
             schedule.lost -= 1;
-            schedule.main_lost &= WORKER.get() != Some(0);
+            schedule.extra.main_lost &= WORKER.get() != Some(0);
         }
     }
 
@@ -148,63 +129,8 @@ impl Baton {
         }
         py.detach(|| {
             let _waiting = Waiting::begin(self);
-            if let Some(value) = self.drive_while_waiting(&mut poll) {
-                return value;
-            }
-            let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-            let mut cx = Context::from_waker(&waker);
-            loop {
-                if let Poll::Ready(value) = poll(&mut cx) {
-                    return value;
-                }
-                std::thread::park();
-            }
+            let driven = WORKER.get().and_then(|me| self.drive_while_waiting(me, &mut poll));
+            driven.unwrap_or_else(|| park_until(poll))
         })
-    }
-
-    /// If the calling thread holds the baton, drives until `poll` is ready, or until there are
-    /// requests that another thread can run; then the baton is passed on.
-    fn drive_while_waiting<T>(
-        self: &Arc<Self>,
-        poll: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Option<T> {
-        let me = WORKER.get()?;
-        {
-            let mut schedule = self.schedule();
-            if schedule.holder != Holder::Worker(me) {
-                return None;
-            }
-            // Driving is not being stuck.
-            schedule.settle_pulse();
-            schedule.driven_inside = true;
-        }
-        let mut finished = false;
-        let value = self.driver.drive(|cx| {
-            if let Poll::Ready(value) = poll(cx) {
-                return Poll::Ready(Some(value));
-            }
-            // The server is done, whatever this handler still waits for.
-            finished = self.server.get().is_some_and(|server| server.poll_finished(cx).is_ready());
-            if finished {
-                return Poll::Ready(None);
-            }
-            let schedule = self.schedule();
-            let others = schedule.helper_to_be_had(self.max_threads)
-                && !(schedule.ready.is_empty() && schedule.slow.is_empty());
-            if others { Poll::Ready(None) } else { Poll::Pending }
-        });
-        self.schedule().driven_inside = false;
-        if finished {
-            self.stop();
-            return value;
-        }
-        let mut schedule = self.schedule();
-        if value.is_none() {
-            self.pass_on(schedule);
-        } else if schedule.enter_handler() {
-            drop(schedule);
-            self.wake_monitor();
-        }
-        value
     }
 }

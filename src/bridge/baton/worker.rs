@@ -1,17 +1,15 @@
 //! What a worker thread does: drive, run, or wait to be called.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use super::schedule::{Holder, Job, Schedule};
+use super::schedule::{Job, Schedule};
 use super::{ASIDE, Baton, WORKER, limits};
-
-/// Requests taken one by one before a worker asks the monitor for the baton.
-const STREAK: u32 = 8;
+use crate::team::{Holder, STREAK, Team};
 
 /// A thread without work for this long ends.
 const IDLE: Duration = Duration::from_secs(20);
@@ -24,18 +22,18 @@ enum Next {
     Stop,
 }
 
-/// Starts worker `number`. Returns whether the system gave a thread.
-pub(super) fn start(baton: &Arc<Baton>, number: usize) -> bool {
+/// Starts worker `number`.
+///
+/// # Errors
+/// If the system gives no thread.
+pub(super) fn start(baton: &Arc<Baton>, number: usize) -> io::Result<()> {
     let baton = baton.clone();
-    std::thread::Builder::new()
-        .name(format!("gohttp-{number}"))
-        .spawn(move || {
-            // One Python thread state for the thread's whole life: made per request, it would
-            // cost more than the request.
-            Python::attach(|py| py.detach(|| baton.work(number)));
-        })
-        .inspect_err(|error| log::error!(target: "gohttp.server", "no further thread can be started: {error}"))
-        .is_ok()
+    std::thread::Builder::new().name(format!("gohttp-{number}")).spawn(move || {
+        // One Python thread state for the thread's whole life: made per request, it would cost
+        // more than the request.
+        Python::attach(|py| py.detach(|| baton.work(number)));
+    })?;
+    Ok(())
 }
 
 impl Baton {
@@ -62,10 +60,7 @@ impl Baton {
                 Next::Stop => break,
             }
         }
-        let mut schedule = self.schedule();
-        schedule.running -= 1;
-        schedule.threads -= 1;
-        drop(schedule);
+        self.schedule().threads -= 1;
         WORKER.set(None);
         if me != 0 {
             self.wake_monitor();
@@ -127,7 +122,7 @@ impl Baton {
             }
             return Next::Run(Box::new(job));
         }
-        if me != 0 && schedule.threads > self.max_threads + schedule.waiting + schedule.lost {
+        if me != 0 && schedule.surplus(self.max_threads) {
             // It stood in for one that waited.
             return Next::Stop;
         }
@@ -152,24 +147,8 @@ impl Baton {
     /// Drives until there are requests, then runs them, as long as the baton is ours.
     fn drive(self: &Arc<Self>, me: usize) {
         let Some(server) = self.server.get() else { return };
-        let finished = self.driver.drive(|cx| {
-            if server.poll_finished(cx).is_ready() {
-                return Poll::Ready(true);
-            }
-            let schedule = self.schedule();
-            let slow = !schedule.slow.is_empty();
-            let helper = schedule.helper_to_be_had(self.max_threads);
-            if !schedule.ready.is_empty() || (slow && !helper) {
-                return Poll::Ready(false);
-            }
-            if slow && schedule.called == 0 {
-                self.call_helper(schedule);
-            }
-            Poll::Pending
-        });
-        if finished {
-            self.stop();
-            return;
+        if self.drive_to_requests(server) {
+            return self.stop();
         }
         self.announce_attaching(me);
         Python::attach(|py| {
@@ -191,28 +170,6 @@ impl Baton {
                 self.wake_monitor();
             }
         }
-    }
-
-    fn next_as_holder(self: &Arc<Self>, me: usize) -> Option<Job> {
-        let mut schedule = self.schedule();
-        if schedule.holder != Holder::Worker(me) {
-            return None;
-        }
-        schedule.settle_pulse();
-        let (job, wake) = if let Some(job) = schedule.ready.pop_front() {
-            (Some(job), schedule.enter_handler())
-        } else if schedule.slow.is_empty() || schedule.helper_to_be_had(self.max_threads) {
-            (None, false)
-        } else {
-            // Everyone else is busy, and this will take a while: the monitor drives meanwhile.
-            schedule.holder = Holder::Monitor;
-            (schedule.slow.pop_front(), true)
-        };
-        drop(schedule);
-        if wake {
-            self.wake_monitor();
-        }
-        job
     }
 
     /// Runs one handler, from `began` on; returns when it ended. A panic in it ends the request
