@@ -15,6 +15,6 @@ async def app(
     send: Callable[[Message], Awaitable[None]],
 ) -> None:
     if scope["type"] != "http":
-        raise NotImplementedError(scope["type"])
+        raise NotImplementedError(scope["type"])  # how an app says that it knows no lifespan
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
     await send({"type": "http.response.body", "body": BODY})

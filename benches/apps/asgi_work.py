@@ -25,7 +25,7 @@ async def read(receive: Receive) -> bytes:
 
 async def app(scope: Message, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
-        raise NotImplementedError(scope["type"])
+        raise NotImplementedError(scope["type"])  # how an app says that it knows no lifespan
     kind, body = b"text/plain", HELLO
     if scope["path"] == "/echo":
         kind, body = b"application/octet-stream", await read(receive)

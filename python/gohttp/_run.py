@@ -16,9 +16,6 @@ from typing import Any, NoReturn, overload
 from gohttp import GohttpError
 from gohttp.interface import is_mux
 
-_COMMANDS_OWN = frozenset(
-    {"workers", "reload", "reload_dir", "factory", "app_dir", "env_file", "interface"}
-)
 _TARGET = re.compile(r"[^:]*[^:\d][^:]*:[^\W\d]\w*(\.\w+)*(\(\))?")
 _ABSENT: Any = object()
 
@@ -62,13 +59,10 @@ def run(app: Any = _ABSENT, /, port: Any = _ABSENT, **settings: Any) -> None:
 def _run_routes(settings: dict[str, Any]) -> None:
     from gohttp import config, logs, sockets, worker
 
-    for name in sorted(_COMMANDS_OWN & settings.keys()):
-        raise GohttpError(f"run() cannot take {name}=…; use the command: gohttp serve --help.")
     _refuse_while_importing()
     settings = {"host": "127.0.0.1", "port": 5000, **settings}
     settings["host"] = settings["host"] or "0.0.0.0"
-    # The environment and files are the command's business, not this program's.
-    given = config.resolve(config.keywords(settings))
+    given = config.of_program(settings, "run")
     logs.configure(given.log_level, access_log=given.access_log)
     with sockets.listening(given) as listening:
         addresses = sockets.addresses(listening)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from gohttp import activation, foreign
+from gohttp import GohttpError, activation, foreign
 from gohttp.envfile import load_env_file
 from gohttp.setting import ConfigError, Kind, Setting
 from gohttp.tomlfile import read_table
@@ -23,10 +23,12 @@ __all__ = [
     "Config",
     "ConfigError",
     "Layer",
+    "check",
     "command_line",
     "foreign_option",
     "keywords",
     "load",
+    "of_program",
     "resolve",
     "settings",
     "unknown_variables",
@@ -244,6 +246,16 @@ def settings() -> tuple[Setting, ...]:
 _SETTINGS = {setting.name: setting for setting in settings()}
 
 
+_COMMANDS_OWN = frozenset(
+    {"workers", "reload", "reload_dir", "factory", "app_dir", "env_file", "interface"}
+)
+
+
+def check(name: str, value: object) -> Any:
+    """A value as the setting `name` has it; raises `ValueError` if it cannot."""
+    return _SETTINGS[name].check(value)
+
+
 @dataclass(frozen=True)
 class Layer:
     """Values from one place, by setting name, not yet checked.
@@ -266,6 +278,18 @@ def keywords(values: Mapping[str, object], function: str = "run") -> Layer:
     """Keyword arguments of a Python function; raises `ConfigError` for an unknown one."""
     _refuse_unknown(values, f"{function}()")
     return Layer(dict(values), lambda setting: f"{function}({setting.name}=…)")
+
+
+def of_program(values: Mapping[str, object], function: str) -> Config:
+    """What a program gives to a function of ours; the environment and files are the command's.
+
+    Raises `GohttpError` for what only the command can do, and `ConfigError`.
+    """
+    for name in sorted(_COMMANDS_OWN & values.keys()):
+        raise GohttpError(
+            f"{function}() cannot take {name}=…; use the command: gohttp serve --help."
+        )
+    return resolve(keywords(values, function))
 
 
 def load(first: Layer, environ: MutableMapping[str, str] | None = None) -> Config:

@@ -5,16 +5,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from gohttp import GohttpError, config, sockets, worker
+from gohttp import config, sockets, worker
 from gohttp._faces import Settings, serve
 from gohttp._gohttp import in_handler
 from gohttp._native_api import Stoppable
 from gohttp.interface import Interface, UnknownInterface, detect_interface
 from gohttp.mux import Mux, default
-
-_COMMANDS_OWN = frozenset(
-    {"workers", "reload", "reload_dir", "factory", "app_dir", "env_file", "interface"}
-)
 
 
 class Server:
@@ -39,12 +35,9 @@ class Server:
             self._interface = interface or detect_interface(app)
         except UnknownInterface as error:
             raise TypeError(f"what is to be served {error}") from None
-        for name in sorted(_COMMANDS_OWN & settings.keys()):
-            raise GohttpError(
-                f"A Server cannot take {name}=…; use the command: gohttp serve --help."
-            )
         self._app = app
-        self._config = config.resolve(config.keywords({"host": host, "port": port, **settings}))
+        given = {"host": host, "port": port, **settings}
+        self._config = config.of_program(given, "Server")
         self._addresses: list[str] = []
         self._running: Stoppable | None = None
         self._thread: threading.Thread | None = None
@@ -142,8 +135,10 @@ class Server:
         `graceful_timeout`. From any thread or handler. Waits if `start` has been used, but not in a
         handler or on an event loop, which the stop itself waits for.
 
-        Raises `TimeoutError` if handlers still run then.
+        Raises `TimeoutError` if handlers still run then, `ValueError` for what is no time.
         """
+        if timeout is not None:
+            timeout = _seconds(timeout)
         self._drain(timeout)
         thread = self._thread
         if thread is None or thread is threading.current_thread() or _in_a_handler():
@@ -203,6 +198,14 @@ class Server:
         self._stop.append(timeout)
         if self._running is not None:
             self._running.drain(timeout)
+
+
+def _seconds(timeout: float) -> float:
+    try:
+        seconds: float = config.check("graceful_timeout", timeout)
+    except ValueError as error:
+        raise ValueError(f"timeout: {error}") from None
+    return seconds
 
 
 def _in_a_handler() -> bool:

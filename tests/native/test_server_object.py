@@ -24,7 +24,7 @@ def wsgi(_environ: Any, start_response: Any) -> list[bytes]:
 
 async def asgi(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] != "http":
-        raise NotImplementedError
+        raise NotImplementedError  # how an app says that it knows no lifespan
     if scope["path"] == "/slow":
         await asyncio.sleep(0.3)
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -125,8 +125,10 @@ def test_what_is_no_app_and_what_is_no_setting() -> None:
         Server(7)
     with pytest.raises(GohttpError, match="cannot take workers"):
         Server(wsgi, workers=2)
-    with pytest.raises(GohttpError, match="nosuch"):
+    with pytest.raises(GohttpError, match=r"^Server\(\): 'nosuch' is not a setting"):
         Server(wsgi, nosuch=1)
+    with pytest.raises(GohttpError, match=r"^Server\(threads=…\): -1 is not"):
+        Server(wsgi, threads=-1)
     with pytest.raises(RuntimeError, match="does not run"):
         _ = Server(wsgi).url
 
@@ -190,6 +192,14 @@ def test_shutdown_with_a_time_out_of_its_own() -> None:
     assert server._thread is not None
     server._thread.join(10)
     assert not server._thread.is_alive()
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), 1e19])
+def test_what_is_no_time_is_refused_and_the_server_goes_on(timeout: float) -> None:
+    with Server(native(), port=0) as server:
+        with pytest.raises(ValueError, match=r"timeout: .* is not a number of seconds"):
+            server.shutdown(timeout)
+        assert get(f"{server.url}/") == HELLO
 
 
 def test_handler_may_shut_its_server_down() -> None:
