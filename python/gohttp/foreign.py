@@ -25,6 +25,14 @@ _BY_SYSTEMD = "write {systemd} into the unit of systemd (docs/deploying.md)"
 _IN_CODE = "configure the loggers gohttp and gohttp.access with logging in the app"
 _NO_PIDFILE = "there is no pid file, systemd or a container keeps track of the process"
 _NO_HEADERS = "responses carry what the app sets"
+_NO_METRICS = "there are no metrics yet"
+_STRICT = "such a request gets a 400, always"
+_HOOK = "there are no hooks, see what takes their place in docs/coming-from-gunicorn.md"
+_TASK_QUEUE = (
+    "there are no workers beside those for requests, have a task queue (Celery, RQ) for it"
+)
+_BY_SIGNALS = "workers are controlled by signals only (docs/deploying.md)"
+_HTTP2 = "it cannot be set for HTTP/2"
 
 _GUNICORN = {
     "bind b": "write {host} and {port}, or {uds} for a Unix socket",
@@ -45,16 +53,18 @@ _GUNICORN = {
     "chdir": "write {app_dir} for where the app is imported from",
     "pythonpath": "write {app_dir}, or set PYTHONPATH",
     "env e raw_env": "set the variable before the command, or write {env_file}",
-    "name n proc_name": "the name of the process cannot be set",
-    "certfile keyfile ca_certs cert_reqs ciphers ssl_version ssl_context": _NO_TLS,
+    "name n proc_name default_proc_name": "the name of the process cannot be set",
+    "certfile keyfile ca_certs cert_reqs ciphers ssl_version ssl_context suppress_ragged_eofs "
+    "do_handshake_on_connect": _NO_TLS,
     "access_logfile accesslog": "write {access_log}; the lines go to stdout",
     "access_logformat access_log_format": "the line has one format (docs/behaviour.md)",
     "error_logfile log_file errorlog": "messages go to stderr, redirect that",
     "loglevel": "write {log_level}",
     "logger_class log_config_json logconfig logconfig_dict logconfig_json": _IN_CODE,
     "capture_output enable_stdio_inheritance R": "the app's stdout and stderr are left alone",
-    "log_syslog log_syslog_to syslog syslog_addr": _IN_CODE,
-    "statsd_host": "there are no metrics yet",
+    "log_syslog log_syslog_to log_syslog_prefix log_syslog_facility syslog syslog_addr "
+    "syslog_prefix syslog_facility disable_redirect_access_to_syslog": _IN_CODE,
+    "statsd_host statsd_prefix dogstatsd_tags enable_backlog_metric": _NO_METRICS,
     "limit_request_line": "write {max_target_size}",
     "limit_request_fields": "write {max_headers}",
     "limit_request_field_size": "write {max_head_size}, for all headers together",
@@ -63,7 +73,26 @@ _GUNICORN = {
     "reload_extra_file reload_extra_files": "write {reload_dir}; .py files are watched only",
     "worker_tmp_dir": "there is no heartbeat file",
     "check_config print_config spew": "there is nothing like it",
-    "paste paster": "name a function that calls loadapp, as in module:make_app()",
+    "paste paster paste_global raw_paste_global_conf": "name a function that calls loadapp, as in "
+    "module:make_app()",
+    "protocol uwsgi_allow_ips uwsgi_allow_from": "only HTTP is spoken, write proxy_pass and not "
+    "uwsgi_pass into nginx",
+    "http_protocols http2_cleartext": "HTTP/2 with prior knowledge is served on the same port, "
+    "always",
+    "http2_max_concurrent_streams http2_initial_window_size http2_max_frame_size "
+    "http2_max_header_list_size": _HTTP2,
+    "http_parser": "the parser is built in",
+    "permit_obsolete_folding strip_header_spaces": _STRICT,
+    "permit_unconventional_http_method casefold_http_method": "every method but CONNECT is passed "
+    "on as it was sent",
+    "permit_unconventional_http_version": "HTTP/1.0, HTTP/1.1 and HTTP/2 are served, no others",
+    "tmp_upload_dir": "bodies are not written to disk",
+    "asgi_disconnect_grace_period": "the app hears of a client that leaves at once",
+    "control_socket control_socket_mode control_socket_disable no_control_socket": _BY_SIGNALS,
+    "on_starting on_reload on_exit when_ready pre_fork post_fork post_worker_init worker_int "
+    "worker_abort worker_exit pre_exec pre_request post_request child_exit nworkers_changed": _HOOK,
+    "dirty_app dirty_apps dirty_workers dirty_timeout dirty_threads dirty_graceful_timeout "
+    "on_dirty_starting dirty_post_fork dirty_worker_init dirty_worker_exit": _TASK_QUEUE,
     "proxy_protocol proxy_allow_from proxy_allow_ips": "let the proxy send X-Forwarded-For, and "
     "write {trusted_proxies}",
     "forwarder_headers header_map secure_scheme_headers": "X-Forwarded-For and -Proto are read "

@@ -1,5 +1,6 @@
 """Names that people bring from gunicorn and uvicorn, and names that are only misspelt."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,9 @@ APP = """
         (["--timeout-keep-alive", "5"], "write --idle-timeout"),
         (["--ssl-keyfile", "x"], "there is no TLS yet"),
         (["--log-config", "x"], "with logging in the app"),
+        (["--statsd-prefix", "x"], "there are no metrics yet"),
+        (["--protocol", "uwsgi"], "write proxy_pass and not uwsgi_pass into nginx"),
+        (["--no-control-socket"], "workers are controlled by signals only"),
         (["--fd", "3"], "let a .socket unit of systemd hand the socket over"),
     ],
 )
@@ -83,6 +87,15 @@ def test_every_hint_names_settings_that_exist() -> None:
         assert sentence.endswith(".")
         assert name not in ours
     assert set(spelt) <= ours
+
+
+def test_every_setting_that_the_page_on_gunicorn_maps_is_explained_or_ours() -> None:
+    page = Path(__file__).parents[2] / "docs" / "coming-from-gunicorn.md"
+    rows = re.findall(r"^\| (`[a-z].*?) \|", page.read_text("utf-8"), re.MULTILINE)
+    names = {name for row in rows for name in re.findall(r"`([a-z0-9_]+)`", row)}
+    assert len(names) > 100
+    ours = {setting.name for setting in settings()}
+    assert {name for name in names - ours if foreign.explain(name, str) is None} == set()
 
 
 def test_unknown_option_keeps_its_own_guess(tmp_path: Path) -> None:
