@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
 
+use super::baton::Baton;
 use crate::http::BodyError;
 
 /// Python `bytes` larger than this are sent from where they are; smaller ones are copied, which
@@ -64,9 +65,14 @@ pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().name().map_or_else(|_| "an unknown type".into(), |name| name.to_string())
 }
 
-/// The exception for a request body that cannot be had: always an `OSError`, as frameworks expect,
-/// and known as the client's.
-pub(crate) fn body_error(py: Python<'_>, error: BodyError) -> PyErr {
+/// The exception for a request body that cannot be had: an `OSError`, as frameworks expect, and
+/// known as the client's; `RequestTimeout` in a handler that is over its time.
+pub(crate) fn body_error(py: Python<'_>, baton: &Baton, error: BodyError) -> PyErr {
+    if error == BodyError::Deadline
+        && let Some(error) = baton.time_out(py)
+    {
+        return error;
+    }
     let text = error.to_string();
     super::app::of_client(
         py,

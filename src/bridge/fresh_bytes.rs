@@ -123,11 +123,11 @@ pub(crate) fn receive<'py>(
         fresh.put(piece);
     }
     let mut sink: Option<Box<dyn BodySink>> = Some(Box::new(fresh));
-    baton.wait(py, |cx| poll(&mut sink, cx)).map_err(|error| body_error(py, error))?;
+    baton.wait(py, |cx| poll(&mut sink, cx)).map_err(|error| body_error(py, baton, error))?;
     let fresh: Option<Box<dyn Any>> = sink.map(|sink| sink as Box<dyn Any>);
     match fresh.and_then(|fresh| fresh.downcast::<FreshBytes>().ok()) {
         Some(fresh) => Ok(fresh.finish(py)),
         // It comes back with every end.
-        None => Err(body_error(py, BodyError::Disconnected)),
+        None => Err(body_error(py, baton, BodyError::Disconnected)),
     }
 }

@@ -11,6 +11,11 @@ fn exception(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     Ok(module.getattr(intern!(py, "RequestTimeout"))?.cast_into()?)
 }
 
+/// The exception itself, for a handler that asks for what it cannot have any more.
+pub(crate) fn timeout_error(py: Python<'_>) -> PyErr {
+    exception(py).map_or_else(|error| error, |class| PyErr::from_type(class, ()))
+}
+
 /// Whether an exception is the one that [`interrupt`] raises, or came of it.
 pub(crate) fn is_timeout(py: Python<'_>, error: &PyErr) -> bool {
     fn search(error: &Bound<'_, PyAny>, class: &Bound<'_, PyType>, depth: u32) -> bool {

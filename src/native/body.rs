@@ -84,7 +84,7 @@ impl Body {
             piece = match baton.wait(py, |cx| request.poll_body(cx)) {
                 BodyEvent::Data(data) => data,
                 BodyEvent::End => Bytes::new(),
-                BodyEvent::Failed(error) => return Err(body_error(py, error)),
+                BodyEvent::Failed(error) => return Err(body_error(py, baton, error)),
             };
         }
         let rest = piece.split_off(piece.len().min(size));
@@ -130,7 +130,7 @@ fn receive_all(py: Python<'_>, request: &Request, baton: &Arc<Baton>) -> PyResul
         match baton.wait(py, |cx| request.poll_body(cx)) {
             BodyEvent::Data(data) => received.extend_from_slice(&data),
             BodyEvent::End => return Ok(PyBytes::new(py, &received).unbind()),
-            BodyEvent::Failed(error) => return Err(body_error(py, error)),
+            BodyEvent::Failed(error) => return Err(body_error(py, baton, error)),
         }
     }
 }

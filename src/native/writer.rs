@@ -145,6 +145,17 @@ impl NativeWriter {
         Ok(())
     }
 
+    /// The exception for what went wrong: `RequestTimeout` in a handler that is over its time.
+    fn raise(&self, py: Python<'_>, fault: Fault) -> PyErr {
+        if matches!(fault, Fault::Write(WriteError::Gone))
+            && lock(&self.state).writer.is_expired()
+            && let Some(error) = self.baton.time_out(py)
+        {
+            return error;
+        }
+        fault.raise(py)
+    }
+
     fn wait_for_room(&self, py: Python<'_>) {
         // An event loop must not be stopped for one slow client.
         if !self.handed_over.load(Relaxed) {
@@ -180,7 +191,7 @@ impl NativeWriter {
                 self.send(py, &mut state)
             }
         };
-        sent.map_err(|fault: Fault| fault.raise(py))?;
+        sent.map_err(|fault: Fault| self.raise(py, fault))?;
         self.wait_for_room(py);
         Ok(written)
     }

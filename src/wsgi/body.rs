@@ -33,6 +33,7 @@ pub(super) fn send(
     if let Err(error) = &sent {
         exchange.fail(py, error);
     }
+    exchange.baton().leave_in_peace(py, || exchange.is_expired());
     close(py, exchange, iterable);
     Ok(())
 }
@@ -132,7 +133,7 @@ fn send_each(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -
             Ok(all) => satisfied |= all,
             // The client has gone; nobody is left to tell.
             Err(WriteError::Gone) => return Ok(()),
-            Err(error) => return Err(write_error(py, error)),
+            Err(error) => return Err(write_error(py, exchange, error)),
         }
     }
     concluded(exchange, exchange.write(|writer| writer.finish(Bytes::new())))
@@ -167,7 +168,12 @@ fn not_started() -> PyErr {
 }
 
 /// The exception for a `write` that failed.
-pub(super) fn write_error(py: Python<'_>, error: WriteError) -> PyErr {
+pub(super) fn write_error(py: Python<'_>, exchange: &Exchange, error: WriteError) -> PyErr {
+    if exchange.is_expired()
+        && let Some(error) = exchange.baton().time_out(py)
+    {
+        return error;
+    }
     match error {
         WriteError::Gone => app::of_client(py, PyConnectionResetError::new_err(error.to_string())),
         other => PyAssertionError::new_err(other.to_string()),

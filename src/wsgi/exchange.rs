@@ -50,6 +50,11 @@ impl Exchange {
         self.state().writer.as_mut().map_or(Err(WriteError::Ended), f)
     }
 
+    /// Whether the client has been told that its request took too long.
+    pub(super) fn is_expired(&self) -> bool {
+        self.write(|writer| Ok(writer.is_expired())) == Ok(true)
+    }
+
     /// The request in a log line.
     pub(super) fn describe(&self) -> String {
         self.state().request.as_ref().map(|r| app::describe(&r.head)).unwrap_or_default()

@@ -79,7 +79,7 @@ impl Input {
             }
             BodyEvent::Failed(error) => {
                 drop(state);
-                Err(body_error(py, error))
+                Err(body_error(py, self.0.baton(), error))
             }
         }
     }

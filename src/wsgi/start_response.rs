@@ -142,7 +142,7 @@ impl Write {
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
         let data = bytes_of(data);
         let over = self.0.write(|writer| Ok(writer.would_exceed(data.len()))) == Ok(true);
-        body::write(py, &self.0, data).map_err(|error| body::write_error(py, error))?;
+        body::write(py, &self.0, data).map_err(|error| body::write_error(py, &self.0, error))?;
         if over {
             return Err(PyAssertionError::new_err(
                 "write() of more than the declared Content-Length",

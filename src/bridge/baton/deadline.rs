@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use pyo3::prelude::*;
 
 use super::{Baton, WORKER};
-use crate::bridge::interrupt::{Ident, Interruption, forgive, interrupt, was_raised_in};
+use crate::bridge::interrupt::{
+    Ident, Interruption, forgive, interrupt, timeout_error, was_raised_in,
+};
 use crate::bridge::{app, log_sink};
 use crate::http::RequestHead;
 use crate::team::Team;
@@ -41,6 +43,8 @@ struct Running {
     deadline: u32,
     what: String,
     stage: Stage,
+    /// The handler knows, by what it did with its client: nothing is raised in it any more.
+    told: bool,
 }
 
 enum Order {
@@ -91,7 +95,29 @@ impl Deadlines {
         let what = app::describe(head);
         let number = self.numbers.fetch_add(1, Relaxed);
         let stage = Stage::InTime;
-        lock(&self.running).push(Running { number, worker, thread, deadline, what, stage });
+        let running = Running { number, worker, thread, deadline, what, stage, told: false };
+        lock(&self.running).push(running);
+    }
+
+    /// The calling worker's handler is told in another way that it is over its time: nothing is
+    /// raised in it any more, as that would disturb what it does about it. Returns whether the
+    /// caller is such a worker.
+    fn tell(&self, py: Python<'_>) -> bool {
+        let Some(worker) = WORKER.get() else { return false };
+        let mut running = lock(&self.running);
+        let Some(late) = running.iter_mut().find(|r| r.worker == worker) else { return false };
+        if late.stage != Stage::InTime {
+            forgive(py, late.thread);
+        }
+        late.told = true;
+        true
+    }
+
+    /// Whether the calling worker's handler is over its time.
+    fn is_late(&self) -> bool {
+        let worker = WORKER.get();
+        let running = lock(&self.running);
+        running.iter().any(|r| Some(r.worker) == worker && r.stage != Stage::InTime)
     }
 
     /// The calling worker's handler has no deadline any more: it has left it, or speaks with its
@@ -115,6 +141,20 @@ impl Deadlines {
 }
 
 impl Baton {
+    /// The exception for a handler whose client has been cut off since it is over its time, in the
+    /// place of the one that would come otherwise. `None` in threads of the application's own.
+    pub(crate) fn time_out(&self, py: Python<'_>) -> Option<PyErr> {
+        self.deadlines.tell(py).then(|| timeout_error(py))
+    }
+
+    /// The calling worker's handler is about to clean up. If it is late (`expired`: its client has
+    /// been told) it has the grace for that, and no exception comes in between.
+    pub(crate) fn leave_in_peace(&self, py: Python<'_>, expired: impl FnOnce() -> bool) {
+        if self.limits.request_timeout.is_some() && (expired() || self.deadlines.is_late()) {
+            self.deadlines.tell(py);
+        }
+    }
+
     /// Every 250 ms: who is late?
     pub(super) fn check_deadlines(&self, now: u32) {
         let Some(orders) = self.deadlines.orders.get() else { return };
@@ -172,8 +212,8 @@ impl Baton {
         let found = lock(&self.deadlines.running)
             .iter()
             .find(|r| r.number == *number)
-            .map(|r| (r.thread, r.worker, r.what.clone()));
-        let Some((thread, worker, what)) = found else { return };
+            .map(|r| (r.thread, r.worker, r.what.clone(), r.told));
+        let Some((thread, worker, what, told)) = found else { return };
         let (spot, stack) = look_at(py, thread).unwrap_or_default();
         match order {
             Order::Interrupt(_) => {
@@ -183,7 +223,9 @@ impl Baton {
                 let mut running = lock(&self.deadlines.running);
                 let Some(late) = running.iter_mut().find(|r| r.number == *number) else { return };
                 // With the list locked: a handler that ends now takes it back.
-                interrupt(py, thread, &interruption);
+                if !late.told {
+                    interrupt(py, thread, &interruption);
+                }
                 late.stage = Stage::Interrupted(now);
                 drop(running);
                 let timeout = self.limits.request_timeout.unwrap_or_default().as_secs_f64();
@@ -196,6 +238,8 @@ impl Baton {
             Order::GiveUp(_) => {
                 let why = if was_raised_in(py, thread) {
                     format!("went on in spite of the exception, and is at {spot}")
+                } else if told {
+                    format!("has not cleaned up since, and is at {spot}")
                 } else {
                     format!(
                         "is blocked in C code called from {spot}, which Python cannot interrupt"

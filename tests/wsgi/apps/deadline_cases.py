@@ -126,9 +126,35 @@ def upload(environ: Environ, start_response: StartResponse) -> list[bytes]:
         mark(environ, type(error).__name__)
         raise
     finally:
+        loop_for(1)
         mark(environ, "finally")
     start_response("200 OK", TEXT)
     return [b"read"]
+
+
+@at("/flood")
+def flood(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    """Sends more than its client takes, and takes its time to clean up."""
+    start_response("200 OK", TEXT)
+    try:
+        while True:
+            yield b"x" * (1024 * 1024)
+    finally:
+        loop_for(1)
+        mark(environ, "cleaned up")
+
+
+@at("/flood-by-write")
+def flood_by_write(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    write = start_response("200 OK", TEXT)
+    try:
+        while True:
+            write(b"x" * (1024 * 1024))
+    except BaseException as error:
+        mark(environ, type(error).__name__)
+        loop_for(1)
+        mark(environ, "cleaned up")
+        raise
 
 
 @at("/large")

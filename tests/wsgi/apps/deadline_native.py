@@ -49,6 +49,19 @@ def stream(w, req) -> None:
         mark(req, "finally")
 
 
+@route("/flood")
+def flood(w, req) -> None:
+    """Writes more than its client takes, and takes its time to clean up."""
+    try:
+        while True:
+            w.write("x" * (1024 * 1024))
+    except BaseException as error:
+        mark(req, type(error).__name__)
+        loop_for(1)
+        mark(req, "cleaned up")
+        raise
+
+
 @route("/async")
 async def on_the_loop(w, _req) -> None:
     await asyncio.sleep(3)
