@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::fields::list_has;
+
 /// The protocol version that the client spoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
@@ -220,6 +222,17 @@ impl RequestHead {
     /// The first value of the field with this lower-case name.
     pub fn get(&self, lower: &[u8]) -> Option<&[u8]> {
         self.fields().find(|f| f.name == lower).map(|f| f.value)
+    }
+
+    /// Whether the client offers to speak another protocol on the connection (RFC 9110 section 7.8).
+    /// An `Upgrade` that `Connection` does not name was passed on by a proxy that knows nothing of
+    /// it, and goes on to speak HTTP; a body would be taken for the other protocol.
+    pub fn offers_upgrade(&self) -> bool {
+        self.version == Version::Http11
+            && self.get(b"upgrade").is_some()
+            && self.fields().any(|f| f.name == b"connection" && list_has(f.value, b"upgrade"))
+            && !self.chunked
+            && self.content_length.unwrap_or(0) == 0
     }
 
     /// Whether the other head has the same fields in the same order.

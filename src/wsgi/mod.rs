@@ -49,7 +49,7 @@ impl WsgiHandler {
 impl SyncHandler for WsgiHandler {
     fn handle(&self, py: Python<'_>, baton: &Arc<Baton>, request: Request, writer: ResponseWriter) {
         let interim = request.head.version() == Version::Http11;
-        let upgrade = interim && request.head.get(b"upgrade").is_some();
+        let upgrade = request.head.offers_upgrade();
         let environ = self.environ.build(py, &request);
         let begun = Handles::begin(py, baton, request, writer);
         let handles = match begun {

@@ -526,12 +526,32 @@ def upgrade(connection: RawConnection, path: str = "/echo", more: bytes = b"") -
 
 def test_socket_is_there_for_an_upgrade_only(server: Server) -> None:
     assert "gunicorn.socket" not in get_json(server, "/environ")["keys"]
-    assert "gunicorn.socket" in get_json(server, "/environ", [("Upgrade", "websocket")])["keys"]
     with server.connect() as connection:
+        connection.send_request("GET", "/environ", UPGRADE)
+        assert "gunicorn.socket" in json.loads(connection.read_response().body)["keys"]
         connection.send(
             b"GET /environ HTTP/1.0\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n"
         )
         assert "gunicorn.socket" not in json.loads(connection.read_response().body)["keys"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        ([("Upgrade", "websocket")], b""),  # a proxy passed it on, and goes on to speak HTTP
+        ([("Upgrade", "websocket"), ("Connection", "keep-alive")], b""),
+        (UPGRADE, b"five."),  # would be taken for the other protocol
+        ([*UPGRADE, ("Transfer-Encoding", "chunked")], b"5\r\nfive.\r\n0\r\n\r\n"),
+    ],
+)
+def test_request_that_is_no_proper_upgrade_has_no_socket(
+    server: Server, fields: list[tuple[str, str]], body: bytes
+) -> None:
+    with server.connect() as connection:
+        connection.send_request("GET", "/environ", fields, body)
+        assert "gunicorn.socket" not in json.loads(connection.read_response().body)["keys"]
+        connection.send_request("GET", "/ok")
+        assert connection.read_response().body == b"ok"
 
 
 def test_connection_may_be_taken_over(server: Server) -> None:
