@@ -22,6 +22,16 @@ pub enum Part {
     File(FilePart),
 }
 
+impl Part {
+    /// How many bytes it is.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Data(data) => data.len() as u64,
+            Self::File(file) => file.len(),
+        }
+    }
+}
+
 /// Bytes of a file from an offset on.
 #[derive(Debug)]
 pub struct FilePart {
@@ -64,11 +74,6 @@ impl FilePart {
         }
         self.len -= sent as u64;
         Ok(sent)
-    }
-
-    /// Whether [`Self::read_some`] takes all of it at once.
-    pub(crate) fn fits_one_read(&self) -> bool {
-        self.len <= READ_AT_ONCE
     }
 
     /// Reads some of it, where the kernel cannot send it by itself.

@@ -349,6 +349,46 @@ def test_streams_that_take_nothing_do_not_keep_threads(face: str) -> None:
         assert server.get("/").status == 200
 
 
+@pytest.mark.parametrize("face", ["wsgi", "asgi", "native"])
+@pytest.mark.parametrize("path", ["/", "/_stream/5000000"])
+def test_a_connection_of_which_nothing_is_taken_is_cut(face: str, path: str) -> None:
+    """A whole response is with the connection, and its handler has ended: nobody else waits."""
+    with (
+        serve_echo(face, "--write-timeout", "0.5") as server,
+        H2Client(server) as client,
+    ):
+        client.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        client.flush()
+        for _ in range(3):
+            client.wait_for_head(client.start("GET", path))
+        client.wait_closed()
+        server.wait_for_log("HTTP/2 connection cut: the client took nothing for write_timeout")
+
+
+@pytest.mark.parametrize("face", ["wsgi", "native"])
+def test_what_a_stream_does_not_take_is_given_up_beside_others_that_go_on(face: str) -> None:
+    """One that is read keeps the connection; it does not keep large bodies of others."""
+    with (
+        serve_echo(face, "--write-timeout", "0.5") as server,
+        H2Client(server) as client,
+    ):
+        client.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        client.flush()
+        stalled = client.start("POST", "/", end=False)
+        client.send(stalled, b"x" * 400_000)
+        assert client.wait_for_head(stalled).status == 200
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            assert client.request("GET", "/_status/204").status == 204
+        client.h2.increment_flow_control_window(1_000_000, stalled)
+        client.h2.increment_flow_control_window(1_000_000)
+        client.flush()
+        (stream,) = client.wait(stalled)
+        assert stream.reset is not None
+        assert len(stream.body) < 100_000
+        server.wait_for_log("was cut: the client took nothing for write_timeout")
+
+
 @each_face
 def test_a_doubled_host_or_length_gets_400(server: Server) -> None:
     for doubled in [("host", "test"), ("content-length", "0")]:

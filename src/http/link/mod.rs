@@ -127,6 +127,8 @@ pub struct Link {
     news: AtomicBool,
     /// The server has answered in the handler's place: its time was up.
     expired: AtomicBool,
+    /// The connection knows that no more of the response will be given (HTTP/2).
+    answered: AtomicBool,
     conn: Arc<ConnInfo>,
     connection: LinkWaker,
 }
@@ -195,6 +197,7 @@ impl Link {
             gone: AtomicBool::new(false),
             news: AtomicBool::new(false),
             expired: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
             conn,
             connection,
         })
@@ -282,6 +285,16 @@ impl Link {
         self.close();
         lock(&self.state).progress = Progress::Aborted;
         self.wake_connection();
+    }
+
+    /// Notes that no more of the response will be given. Returns whether that is news.
+    pub(crate) fn note_answered(&self) -> bool {
+        !self.answered.swap(true, Relaxed)
+    }
+
+    /// Whether that has been noted.
+    pub(crate) fn answered(&self) -> bool {
+        self.answered.load(Relaxed)
     }
 
     /// The request's time is up: the handler is told that the client has gone.

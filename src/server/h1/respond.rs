@@ -46,10 +46,7 @@ impl<I: Transport> Connection<I> {
     }
 
     fn encode_part(&mut self, exchange: &mut Exchange, part: Part) {
-        let len = match &part {
-            Part::Data(data) => data.len() as u64,
-            Part::File(file) => file.len(),
-        };
+        let len = part.len();
         exchange.sent += len;
         let chunked = exchange.framing == Some(BodyFraming::Chunked);
         if chunked {

@@ -9,23 +9,20 @@ use ::http::HeaderMap;
 use bytes::{Buf, Bytes};
 use http_body::Body;
 use hyper::body::Frame;
-use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::CloseOnDrop;
-use super::file::SentFile;
+use super::rest::Held;
 use super::translate::fields_of;
-use crate::http::{Outgoing, Part, Progress};
+use crate::http::{Outgoing, Progress};
 
 /// A response's body as hyper takes it.
 pub(super) struct ResponseBody {
-    ready: smallvec::IntoIter<[Part; 1]>,
-    /// The file in hand; it comes before what is ready.
-    file: Option<SentFile>,
+    ready: Held,
     trailers: Option<HeaderMap>,
     progress: Progress,
     length: Option<u64>,
-    /// How long the client may take nothing of a file.
+    /// How long the client may take nothing.
     write_timeout: Duration,
     /// None where the stream's end is not the body's.
     guard: Option<CloseOnDrop>,
@@ -47,8 +44,7 @@ impl ResponseBody {
     /// No body: what follows the head on the stream is not one.
     pub(super) fn none() -> Self {
         Self {
-            ready: SmallVec::new().into_iter(),
-            file: None,
+            ready: Held::none(),
             trailers: None,
             progress: Progress::Complete,
             length: None,
@@ -58,33 +54,33 @@ impl ResponseBody {
     }
 
     fn take(&mut self, out: Outgoing) {
-        self.ready = out.body.into_iter();
+        self.ready = Held::new(out.body, self.write_timeout);
         self.trailers = out.trailers.map(|head| fields_of(&head));
         self.progress = out.progress;
+        if self.progress != Progress::Open
+            && let Some(guard) = &self.guard
+        {
+            guard.stream.0.note_answered(&guard.link);
+        }
     }
 
     fn all_given(&self) -> bool {
-        self.nothing_ready() && self.progress == Progress::Complete
+        self.progress == Progress::Complete && self.ready.is_empty()
     }
 
-    fn nothing_ready(&self) -> bool {
-        self.ready.len() == 0 && self.file.is_none()
-    }
-
-    /// The next bytes of the file in hand.
-    fn read_file(&mut self) -> Option<io::Result<Bytes>> {
-        let read = self.file.as_ref()?.read();
-        if !matches!(read, Ok((_, true))) {
-            self.file = None;
-        }
-        if let Some(guard) = &self.guard {
-            guard.link.note_progress();
-            if let Err(error) = &read {
-                let client = &guard.link.conn().peer_host;
-                log::warn!(target: "gohttp.response", "a response to {client} was cut: {error}");
+    /// The next bytes of what is ready.
+    fn next(&mut self) -> Option<io::Result<Bytes>> {
+        let next = self.ready.next()?;
+        if let Some(guard) = &mut self.guard {
+            match &next {
+                Ok(data) => guard.note_sent(data.len() as u64),
+                Err(error) => {
+                    let client = &guard.link.conn().peer_host;
+                    log::warn!(target: "gohttp.response", "a response to {client} was cut: {error}");
+                }
             }
         }
-        Some(read.map(|(data, _)| data))
+        Some(next)
     }
 }
 
@@ -98,31 +94,15 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
         // The link wakes the stream's own task, which is the one that polls this.
-        if this.nothing_ready()
-            && this.progress == Progress::Open
+        if this.progress == Progress::Open
+            && this.ready.is_empty()
             && let Some(guard) = &this.guard
         {
             let out = guard.link.take_outgoing();
             this.take(out);
         }
-        let data = match this.read_file() {
-            Some(read) => Some(read),
-            None => match this.ready.next() {
-                Some(Part::Data(data)) => Some(Ok(data)),
-                Some(Part::File(part)) => {
-                    this.file = Some(SentFile::new(part, this.write_timeout));
-                    this.read_file()
-                }
-                None => None,
-            },
-        };
-        let frame = match data {
-            Some(Ok(data)) => {
-                if let Some(guard) = &mut this.guard {
-                    guard.sent += data.len() as u64;
-                }
-                Some(Ok(Frame::data(data)))
-            }
+        let frame = match this.next() {
+            Some(Ok(data)) => Some(Ok(Frame::data(data))),
             Some(Err(error)) => Some(Err(error)),
             None => match this.progress {
                 Progress::Open => return Poll::Pending,
@@ -145,7 +125,7 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> http_body::SizeHint {
         match self.length {
-            Some(length) if !self.nothing_ready() || self.progress == Progress::Open => {
+            Some(length) if self.progress == Progress::Open || !self.ready.is_empty() => {
                 http_body::SizeHint::with_exact(length)
             }
             _ => http_body::SizeHint::default(),

@@ -1,14 +1,14 @@
 //! HTTP/2 connections: hyper speaks the protocol, this translates to the shared exchange.
 
 mod body;
-mod file;
+mod rest;
 mod translate;
 mod watch;
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ pub(crate) async fn serve<I>(
         .keep_alive_timeout(config.write_timeout);
     let streams = Arc::new(Streams {
         open: AtomicUsize::new(0),
+        answered: AtomicUsize::new(0),
+        progress: AtomicU64::new(0),
         watch: watch.0.clone(),
         idle: config.idle_timeout,
         leaving: AtomicBool::new(false),
@@ -73,7 +75,12 @@ pub(crate) async fn serve<I>(
     let mut connection =
         std::pin::pin!(builder.serve_connection(TokioIo::new(Rewind { begun, io }), service));
     watch.0.arm(config.idle_timeout);
+    let mut stalled = std::pin::pin!(all_stalled(&streams, config.write_timeout));
     let result = poll_fn(|task| {
+        if stalled.as_mut().poll(task).is_ready() {
+            log::info!(target: "gohttp.request", "HTTP/2 connection cut: the client took nothing for write_timeout");
+            return Poll::Ready(Ok(()));
+        }
         watch.0.set_task(task.waker());
         let idle = watch.0.expired() && streams.open.load(Relaxed) == 0;
         if idle && streams.leaving.load(Relaxed) {
@@ -94,9 +101,13 @@ pub(crate) async fn serve<I>(
     }
 }
 
-/// The requests of one connection, to know when it is idle.
+/// The requests of one connection, to know when it is idle, or its client takes nothing.
 struct Streams {
     open: AtomicUsize,
+    /// Those of them whose handlers have nothing more to give.
+    answered: AtomicUsize,
+    /// Counts requests and pieces that the client has taken.
+    progress: AtomicU64,
     watch: Arc<Watch>,
     idle: Duration,
     /// GOAWAY has been sent.
@@ -108,8 +119,18 @@ struct Stream(Arc<Streams>);
 impl Stream {
     fn open(streams: &Arc<Streams>) -> Self {
         streams.open.fetch_add(1, Relaxed);
+        streams.progress.fetch_add(1, Relaxed);
         streams.watch.disarm();
         Self(streams.clone())
+    }
+}
+
+impl Streams {
+    /// The handler of this request has nothing more to give.
+    fn note_answered(&self, link: &Link) {
+        if link.note_answered() {
+            self.answered.fetch_add(1, Relaxed);
+        }
     }
 }
 
@@ -122,6 +143,23 @@ impl Drop for Stream {
     }
 }
 
+/// Ready when nothing but the client has been waited for during the write time-out (and up to as
+/// much more), and it has taken nothing. Its window may be closed, which hyper says nothing of; it
+/// answers pings all the same, and would keep connection and responses for ever.
+async fn all_stalled(streams: &Streams, timeout: Duration) {
+    let mut last = None;
+    loop {
+        tokio::time::sleep(timeout).await;
+        let open = streams.open.load(Relaxed);
+        let waits = open > 0 && streams.answered.load(Relaxed) >= open;
+        let now = waits.then(|| streams.progress.load(Relaxed));
+        if now.is_some() && now == last {
+            return;
+        }
+        last = now;
+    }
+}
+
 /// Tells the handler when hyper drops the response: the client has gone.
 struct CloseOnDrop {
     link: Arc<Link>,
@@ -129,18 +167,30 @@ struct CloseOnDrop {
     status: u16,
     sent: u64,
     whole: bool,
-    _stream: Stream,
+    stream: Stream,
 }
 
 impl CloseOnDrop {
     fn new(link: Arc<Link>, stream: Stream) -> Self {
-        Self { link, access: None, status: 0, sent: 0, whole: false, _stream: stream }
+        Self { link, access: None, status: 0, sent: 0, whole: false, stream }
+    }
+
+    /// The client has taken so many bytes.
+    fn note_sent(&mut self, bytes: u64) {
+        self.sent += bytes;
+        self.stream.0.progress.fetch_add(1, Relaxed);
+        if !self.link.answered() {
+            self.link.note_progress();
+        }
     }
 }
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.link.close();
+        if self.link.answered() {
+            self.stream.0.answered.fetch_sub(1, Relaxed);
+        }
         if let Some(access) = self.access.take() {
             access.end(self.status, self.sent, self.whole);
         }
@@ -229,7 +279,8 @@ async fn respond(
     guard.status = head.status();
     guard.whole = out.progress == Progress::Complete && out.body.is_empty();
     if out.progress == Progress::Open {
-        tokio::spawn(cut_if_stalled(link.clone(), cx.config.write_timeout));
+        let streams = guard.stream.0.clone();
+        tokio::spawn(cut_if_stalled(link.clone(), streams, cx.config.write_timeout));
         if let Some(at) = deadline {
             tokio::spawn(cut_at(link.clone(), at));
         }

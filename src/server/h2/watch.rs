@@ -9,6 +9,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::Streams;
 use crate::http::{BodyError, Link};
 use crate::server::context::Context;
 
@@ -49,11 +50,12 @@ pub(super) async fn cut_at(link: Arc<Link>, deadline: Instant) {
 
 /// Ends a response of which the client takes nothing for the write time-out (and up to as much
 /// more): its window is closed, and hyper says nothing of that.
-pub(super) async fn cut_if_stalled(link: Arc<Link>, timeout: Duration) {
+pub(super) async fn cut_if_stalled(link: Arc<Link>, streams: Arc<Streams>, timeout: Duration) {
     let mut last = None;
     while let Some(now) = link.untaken() {
         if now.0 > 0 && last == Some(now.1) {
             log::info!(target: "gohttp.request", "HTTP/2 stream cut: the client took nothing for write_timeout");
+            streams.note_answered(&link);
             return link.cut();
         }
         last = Some(now.1);
