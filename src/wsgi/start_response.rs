@@ -42,7 +42,7 @@ impl StartResponse {
                 "start_response was called a second time without exc_info",
             )),
             // Too late for another head: the error goes on to the server.
-            (Err(WriteError::Started), Some(exc_info)) => {
+            (Err(WriteError::Started | WriteError::Ended), Some(exc_info)) => {
                 Err(PyErr::from_value(exc_info.get_item(1)?))
             }
             (Err(error), _) => Err(PyAssertionError::new_err(error.to_string())),

@@ -647,6 +647,16 @@ def test_error_of_a_handler_that_has_taken_over_is_logged(server: Server) -> Non
     )
 
 
+def test_exc_info_comes_back_where_the_connection_was_taken_over(server: Server) -> None:
+    start = len(server.log())
+    with server.connect() as connection:
+        upgrade(connection, "/taken-and-failed")
+        assert connection.is_closed()
+    wait_until(lambda: any("Error: " in line for line in server.log()[start:]), "the traceback")
+    (error,) = [line for line in server.log()[start:] if "Error: " in line]
+    assert error == "LookupError: its own error"
+
+
 def test_connections_taken_over_let_waiting_ones_in() -> None:
     with serve("--threads", "2") as server, ExitStack() as stack:
         for _ in range(2):

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -225,6 +226,17 @@ def push(environ: Environ, _start_response: StartResponse) -> list[bytes]:
         sock.sendall(bytes([number % 256]) * 65536)
     sock.close()
     return []
+
+
+@at("/taken-and-failed")
+def taken_and_failed(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    """Has an error page for its own errors, as frameworks do, and no response for it to be."""
+    environ["gunicorn.socket"].sendall(SWITCH)
+    try:
+        raise LookupError("its own error")
+    except LookupError:
+        start_response("500 Internal Server Error", TEXT, sys.exc_info())
+    return [b"an error page"]
 
 
 @at("/too-late")
