@@ -228,11 +228,11 @@ impl RequestHead {
     /// An `Upgrade` that `Connection` does not name was passed on by a proxy that knows nothing of
     /// it, and goes on to speak HTTP; a body would be taken for the other protocol.
     pub fn offers_upgrade(&self) -> bool {
-        self.version == Version::Http11
+        self.version() == Version::Http11
             && self.get(b"upgrade").is_some()
             && self.fields().any(|f| f.name == b"connection" && list_has(f.value, b"upgrade"))
-            && !self.chunked
-            && self.content_length.unwrap_or(0) == 0
+            && !self.chunked()
+            && self.content_length().unwrap_or(0) == 0
     }
 
     /// Whether the other head has the same fields in the same order.
