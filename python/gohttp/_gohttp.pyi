@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Request", "ResponseWriter", "Routes", "SyncServer", "flush_logging", "in_handler", "install_logging", "serve_site", "serve_wsgi", "start_site"]
+__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Layer", "Request", "ResponseWriter", "Routes", "SyncServer", "body_limit", "flush_logging", "in_handler", "install_logging", "request_id", "serve_site", "serve_wsgi", "start_site"]
 
 __version__: Final[str]
 
@@ -130,6 +130,14 @@ class Headers:
         """
         The values.
         """
+
+@final
+class Layer:
+    """
+    Ready-made middleware, for `Mux.use`: it runs before any Python, for all that the `Mux` leads
+    to.
+    """
+    def __repr__(self, /) -> str: ...
 
 @final
 class Request:
@@ -258,7 +266,7 @@ class ResponseWriter:
     Writes the response of one request. May be used from any thread until the handler has ended;
     after that `write` raises `RuntimeError`, and `ConnectionResetError` once the client has gone.
     """
-    def _end(self, /, req: Request, what: str, error: Any | None) -> None:
+    def _end(self, /, req: Request, error: Any | None) -> None:
         """
         Ends the response of an `async def` handler; called for it when it has returned.
         """
@@ -383,6 +391,11 @@ class Routes:
         """
         The server has ended: mounts can be made again.
         """
+    def use(self, /, layers: SupportsGetItem[int, Layer]) -> None:
+        """
+        Puts layers inside of those that are there, around all that the table leads to. Raises
+        `RuntimeError` while a server runs.
+        """
 
 @final
 class SyncServer:
@@ -394,6 +407,11 @@ class SyncServer:
         Begins a graceful stop, which may take so many seconds, else as many as the settings say.
         From any thread.
         """
+
+def body_limit(max_bytes: SupportsIndex) -> Layer:
+    """
+    See `gohttp.middleware.body_limit`.
+    """
 
 def flush_logging() -> None:
     """
@@ -409,6 +427,11 @@ def install_logging(level: SupportsIndex) -> None:
     """
     Has the engine's log go to Python's `logging`, records of `level` (a number of `logging`) and
     above. Further calls set the level only.
+    """
+
+def request_id(keep: bool) -> Layer:
+    """
+    See `gohttp.middleware.request_id`.
     """
 
 def serve_site(routes: Routes, run_coroutine: Any, settings: Incomplete, descriptors: SupportsGetItem[int, SupportsIndex], on_ready: Any) -> bool:

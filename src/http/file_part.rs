@@ -22,6 +22,21 @@ pub enum Part {
     File(FilePart),
 }
 
+impl Part {
+    /// How many bytes it has.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Data(data) => data.len() as u64,
+            Self::File(file) => file.len(),
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Bytes of a file from an offset on.
 #[derive(Debug)]
 pub struct FilePart {

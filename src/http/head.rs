@@ -77,6 +77,7 @@ pub struct RequestHead {
     content_length: Option<u64>,
     chunked: bool,
     fields: SmallVec<[FieldSpan; 12]>,
+    id: Option<Span>,
 }
 
 impl RequestHead {
@@ -137,6 +138,27 @@ impl RequestHead {
         self.fields().find(|f| f.name == lower).map(|f| f.value)
     }
 
+    /// What logs call the request, if it has been given a name.
+    pub fn id(&self) -> Option<&[u8]> {
+        self.id.map(|span| span.of(&self.buf))
+    }
+
+    /// Names the request: from now on that is its `X-Request-Id`, whatever the client sent.
+    pub fn set_id(&mut self, id: &[u8]) {
+        let name = self.push(b"x-request-id");
+        let value = self.push(id);
+        let buf = &self.buf;
+        self.fields.retain(|field| field.name.of(buf) != b"x-request-id");
+        self.fields.push(FieldSpan { name, value });
+        self.id = Some(value);
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Span {
+        let start = self.buf.len() as u32;
+        self.buf.extend_from_slice(bytes);
+        Span { start, len: bytes.len() as u32 }
+    }
+
     /// Whether the other head has the same fields in the same order.
     pub fn same_fields(&self, other: &Self) -> bool {
         self.fields().eq(other.fields())
@@ -173,6 +195,7 @@ impl RequestHeadBuilder {
                 content_length: None,
                 chunked: false,
                 fields: SmallVec::new(),
+                id: None,
             }),
         };
         builder.head.method = builder.push(method);
@@ -180,9 +203,7 @@ impl RequestHeadBuilder {
     }
 
     fn push(&mut self, bytes: &[u8]) -> Span {
-        let start = self.head.buf.len() as u32;
-        self.head.buf.extend_from_slice(bytes);
-        Span { start, len: bytes.len() as u32 }
+        self.head.push(bytes)
     }
 
     /// Path and query as received.

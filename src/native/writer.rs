@@ -366,19 +366,14 @@ impl NativeWriter {
 
     /// Ends the response of an `async def` handler; called for it when it has returned.
     #[pyo3(name = "_end")]
-    fn end_async(
-        &self,
-        py: Python<'_>,
-        req: &NativeRequest,
-        what: &str,
-        error: Option<Bound<'_, PyAny>>,
-    ) {
+    fn end_async(&self, py: Python<'_>, req: &NativeRequest, error: Option<Bound<'_, PyAny>>) {
+        let what = || app::describe(req.head());
         let result = match error {
             Some(error) => Err(PyErr::from_value(error)),
-            None => self.end(py, &|| what.to_owned()).map_err(|fault| fault.raise(py)),
+            None => self.end(py, &what).map_err(|fault| fault.raise(py)),
         };
         if let Err(error) = result {
-            self.fail(py, what, &error);
+            self.fail(py, &what(), &error);
         }
         req.close_form(py);
     }

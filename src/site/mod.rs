@@ -2,10 +2,14 @@
 //! bridge.
 
 mod dispatch;
+mod gate;
 mod handler;
+mod layer;
 mod serve;
 mod static_files;
 mod table;
+mod ways;
 
+pub(crate) use layer::{ReadyLayer, body_limit, request_id};
 pub(crate) use serve::{serve_site, start_site};
 pub(crate) use table::Routes;

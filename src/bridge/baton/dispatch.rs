@@ -20,7 +20,8 @@ pub(crate) struct BatonDispatch(pub(crate) Arc<Baton>);
 
 impl Dispatch for BatonDispatch {
     fn dispatch(&self, request: Request, mut writer: ResponseWriter) {
-        if request.head.protocol().is_some() {
+        let preliminary = request.routed.as_ref().is_some_and(|routed| routed.preliminary);
+        if request.head.protocol().is_some() && !preliminary {
             // 200 would tell the client that its other protocol is spoken (RFC 8441 section 5).
             return writer.fail(501);
         }

@@ -42,14 +42,14 @@ impl<I: Transport> Connection<I> {
             (framing, answering.keep_alive) = encode_head(buf, head, *answering, date);
         });
         exchange.framing = Some(framing);
+        if let Some(access) = &mut exchange.access {
+            access.note(head);
+        }
         exchange.status = head.status();
     }
 
     fn encode_part(&mut self, exchange: &mut Exchange, part: Part) {
-        let len = match &part {
-            Part::Data(data) => data.len() as u64,
-            Part::File(file) => file.len(),
-        };
+        let len = part.len();
         exchange.sent += len;
         let chunked = exchange.framing == Some(BodyFraming::Chunked);
         if chunked {

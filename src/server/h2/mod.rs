@@ -135,6 +135,14 @@ impl CloseOnDrop {
     fn new(link: Arc<Link>, stream: Stream) -> Self {
         Self { link, access: None, status: 0, sent: 0, whole: false, _stream: stream }
     }
+
+    /// Notes what is answered, for the access log.
+    fn note(&mut self, head: &ResponseHead) {
+        self.status = head.status();
+        if let Some(access) = &mut self.access {
+            access.note(head);
+        }
+    }
 }
 
 impl Drop for CloseOnDrop {
@@ -224,7 +232,7 @@ async fn respond(
             return Ok(switch(head, upgrade, upgraded, guard, cx));
         }
     };
-    guard.status = head.status();
+    guard.note(&head);
     guard.whole = out.progress == Progress::Complete && out.body.is_empty();
     if out.progress == Progress::Open {
         tokio::spawn(cut_if_stalled(link.clone(), cx.config.write_timeout));
@@ -245,7 +253,7 @@ fn switch(
     mut guard: CloseOnDrop,
     cx: Arc<Context>,
 ) -> Response {
-    guard.status = head.status();
+    guard.note(&head);
     guard.whole = true;
     let date = cx.registry.date();
     tokio::spawn(async move {
@@ -270,9 +278,10 @@ fn switch(
 /// A small answer of the server's own.
 fn refusal(status: u16, mut guard: CloseOnDrop, date: &[u8; 29]) -> Response {
     guard.link.close();
-    guard.status = status;
     let body = format!("{status} {}\n", exchange::reason_phrase(status));
     let mut head = ResponseHead::text(status, body.len());
+    guard.link.refine(&mut head);
+    guard.note(&head);
     let length = head.content_length();
     let out = Outgoing::whole(body.into());
     response_of(&mut head, date).map(|()| ResponseBody::new(out, length, Duration::MAX, guard))

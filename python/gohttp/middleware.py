@@ -1,0 +1,40 @@
+"""Ready-made middleware for `Mux.use`, in Rust: no Python runs for it.
+
+    mux.use(middleware.request_id(), middleware.body_limit(1_000_000))
+
+It stands before all that the `Mux` leads to: native handlers, WSGI and ASGI apps, files, other
+Muxes, and the 404 and 405 of the `Mux` itself. What is named first is the outermost. WebSockets and
+hijacked connections are asked for by requests, which it sees and may refuse; what follows on the
+connection passes by.
+"""
+
+from gohttp import _gohttp
+from gohttp._gohttp import Layer
+
+__all__ = ["Layer", "body_limit", "request_id"]
+
+
+def request_id(*, keep: bool = True) -> Layer:
+    """Name each request, so that it can be found in all logs.
+
+    Handlers find the name as the request's `X-Request-Id`, clients as the response's; it stands in
+    the access log and beside what is logged of exceptions. A name that the client or a proxy has
+    sent is kept if it is 1 to 128 letters, digits or `-._~+/=:@`, unless `keep` is false; else the
+    name is 32 random hexadecimal digits.
+    """
+    return _gohttp.request_id(keep)
+
+
+def body_limit(max_bytes: int) -> Layer:
+    """Answer 413 to requests with a body of more than `max_bytes`.
+
+    At once if they declare it; a body without a declared length is counted as it comes: reading it
+    fails with `OSError` (in ASGI apps with `http.disconnect`), and the client gets 413 if the
+    response has not begun. Of several limits the smallest holds, the server's `max_body_size` among
+    them.
+
+    Raises `ValueError` for a negative number.
+    """
+    if max_bytes < 0:
+        raise ValueError(f"max_bytes is a number of bytes from 0 up, not {max_bytes}")
+    return _gohttp.body_limit(max_bytes)

@@ -1,0 +1,36 @@
+//! Ready-made middleware as Python makes it: thin functions, whose arguments `gohttp.middleware`
+//! describes.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use crate::middleware::{BodyLimit, Layer, RequestId};
+
+/// Ready-made middleware, for `Mux.use`: it runs before any Python, for all that the `Mux` leads
+/// to.
+#[pyclass(frozen, module = "gohttp._gohttp", name = "Layer")]
+pub(crate) struct ReadyLayer(pub(super) Arc<dyn Layer>);
+
+#[pymethods]
+impl ReadyLayer {
+    fn __repr__(&self) -> String {
+        format!("<gohttp middleware {:?}>", self.0)
+    }
+}
+
+fn ready(layer: impl Layer + 'static) -> ReadyLayer {
+    ReadyLayer(Arc::new(layer))
+}
+
+/// See `gohttp.middleware.request_id`.
+#[pyfunction]
+pub(crate) fn request_id(keep: bool) -> ReadyLayer {
+    ready(RequestId { keep })
+}
+
+/// See `gohttp.middleware.body_limit`.
+#[pyfunction]
+pub(crate) fn body_limit(max_bytes: u64) -> ReadyLayer {
+    ready(BodyLimit(max_bytes))
+}
