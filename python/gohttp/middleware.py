@@ -8,10 +8,13 @@ hijacked connections are asked for by requests, which it sees and may refuse; wh
 connection passes by.
 """
 
+from collections.abc import Sequence
+from typing import Literal
+
 from gohttp import _gohttp
 from gohttp._gohttp import Layer
 
-__all__ = ["Layer", "body_limit", "request_id"]
+__all__ = ["Layer", "body_limit", "cors", "request_id"]
 
 
 def request_id(*, keep: bool = True) -> Layer:
@@ -38,3 +41,36 @@ def body_limit(max_bytes: int) -> Layer:
     if max_bytes < 0:
         raise ValueError(f"max_bytes is a number of bytes from 0 up, not {max_bytes}")
     return _gohttp.body_limit(max_bytes)
+
+
+def cors(
+    origins: str | Sequence[str],
+    *,
+    methods: Sequence[str] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+    headers: Sequence[str] | Literal["*"] = "*",
+    credentials: bool = False,
+    max_age: int | None = 600,
+    expose: Sequence[str] = (),
+) -> Layer:
+    """Tell browsers what pages of other origins may do (CORS), and answer their preflights.
+
+    `origins`: who, such as `"https://example.org"` or `"https://*.example.org"` (any host below
+    that), or `"*"` for anybody. `methods`, and `headers` beside those that are always allowed: what
+    they may send; `"*"` allows what is asked for. `credentials`: whether with cookies and
+    authentication, which needs origins by name. `max_age`: for how many seconds browsers may
+    remember the answer. `expose`: response headers that pages may read beside the usual ones.
+
+    Preflights are answered with 204, or 403 where the origin may do nothing; they reach no handler.
+    What a handler says of CORS itself is replaced. Requests are never refused: CORS protects users
+    of browsers, not servers.
+
+    Raises `ValueError` for rules that no browser would follow.
+    """
+    return _gohttp.cors(
+        [origins] if isinstance(origins, str) else list(origins),
+        list(methods),
+        None if headers == "*" else list(headers),
+        credentials,
+        max_age,
+        list(expose),
+    )

@@ -10,7 +10,7 @@ pub struct BodyLimit(pub u64);
 
 impl Layer for BodyLimit {
     fn enter(&self, request: &mut Request, writer: &mut ResponseWriter) -> Verdict {
-        if request.limit_body(self.0) { refuse(413, &[], writer) } else { Verdict::Pass }
+        if request.limit_body(self.0) { refuse(413, writer) } else { Verdict::Pass }
     }
 
     fn awaits_body(&self, head: &RequestHead) -> bool {

@@ -7,20 +7,36 @@
 //! responses.
 
 mod body_limit;
+mod cors;
 mod layered;
 mod request_id;
 
-use std::fmt::Debug;
+use std::error::Error;
+use std::fmt::{self, Debug, Display};
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::http::{Request, RequestHead, ResponseHead, ResponseWriter};
 
 pub use body_limit::BodyLimit;
+pub use cors::{Cors, CorsRules};
 pub use layered::Layered;
 pub use request_id::RequestId;
+
+/// A layer was asked for that cannot be: what is wrong, in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misuse(String);
+
+impl Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Misuse {}
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,14 +133,17 @@ impl Stack {
     }
 }
 
-/// Answers with a status, its name as text, and further fields.
-fn refuse(status: u16, fields: &[(&[u8], &[u8])], writer: &mut ResponseWriter) -> Verdict {
+/// Answers with a status and its name as text.
+fn refuse(status: u16, writer: &mut ResponseWriter) -> Verdict {
     let body = format!("{status} {}\n", crate::http::reason_phrase(status));
-    let mut head = ResponseHead::text(status, body.len());
-    for (name, value) in fields {
-        head.push_raw(name, value);
-    }
+    refuse_with(ResponseHead::new(status), &body, writer)
+}
+
+/// Answers with status and fields of `head`, and a text.
+fn refuse_with(mut head: ResponseHead, body: &str, writer: &mut ResponseWriter) -> Verdict {
+    head.append(&ResponseHead::text(head.status(), body.len()));
+    let body = Bytes::copy_from_slice(body.as_bytes());
     // The only error here is a client gone, whom nothing can be told.
-    let _ = writer.respond(head, body.into());
+    let _ = writer.respond(head, body);
     Verdict::Answered
 }

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::middleware::{BodyLimit, Layer, RequestId};
+use crate::middleware::{BodyLimit, Cors, CorsRules, Layer, Misuse, RequestId};
 
 /// Ready-made middleware, for `Mux.use`: it runs before any Python, for all that the `Mux` leads
 /// to.
@@ -23,6 +24,10 @@ fn ready(layer: impl Layer + 'static) -> ReadyLayer {
     ReadyLayer(Arc::new(layer))
 }
 
+fn misused(misuse: Misuse) -> PyErr {
+    PyValueError::new_err(misuse.to_string())
+}
+
 /// See `gohttp.middleware.request_id`.
 #[pyfunction]
 pub(crate) fn request_id(keep: bool) -> ReadyLayer {
@@ -33,4 +38,18 @@ pub(crate) fn request_id(keep: bool) -> ReadyLayer {
 #[pyfunction]
 pub(crate) fn body_limit(max_bytes: u64) -> ReadyLayer {
     ready(BodyLimit(max_bytes))
+}
+
+/// See `gohttp.middleware.cors`.
+#[pyfunction]
+pub(crate) fn cors(
+    origins: Vec<String>,
+    methods: Vec<String>,
+    headers: Option<Vec<String>>,
+    credentials: bool,
+    max_age: Option<u32>,
+    expose: Vec<String>,
+) -> PyResult<ReadyLayer> {
+    let rules = CorsRules { origins, methods, headers, credentials, max_age, expose };
+    Cors::new(&rules).map(ready).map_err(misused)
 }

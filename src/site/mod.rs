@@ -10,6 +10,6 @@ mod static_files;
 mod table;
 mod ways;
 
-pub(crate) use layer::{ReadyLayer, body_limit, request_id};
+pub(crate) use layer::{ReadyLayer, body_limit, cors, request_id};
 pub(crate) use serve::{serve_site, start_site};
 pub(crate) use table::Routes;

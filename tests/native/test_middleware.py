@@ -225,3 +225,110 @@ def test_body_is_counted_on_http_2(site: Site, kind: str, http_2: Any) -> None:
             stream = client.request("POST", f"/limited/{kind}/length", body=bytes(length))
             assert stream.status == status
             assert stream.headers["x-request-id"]
+
+
+# --- CORS ----------------------------------------------------------------------------------------
+
+A = "https://a.example"
+
+
+def preflight(site: Site, path: str, origin: str, method: str, headers: str = "") -> Response:
+    fields = [("Origin", origin), ("Access-Control-Request-Method", method)]
+    if headers:
+        fields.append(("Access-Control-Request-Headers", headers))
+    return site.server.request("OPTIONS", path, fields)
+
+
+def allowed(response: Response) -> dict[str, str]:
+    start = "access-control-"
+    return {k.removeprefix(start): v for k, v in response.headers if k.startswith(start)}
+
+
+def varies_on(response: Response) -> set[str]:
+    return {name.strip().lower() for v in response.all("vary") for name in v.split(",")}
+
+
+def test_preflight_is_answered_for_all_kinds(site: Site) -> None:
+    for kind in [*site.kinds, "files", "get-only", "none"]:
+        response = preflight(site, f"/shared/{kind}/x", A, "PUT", "x-token")
+        assert (response.status, response.body) == (204, b"")
+        assert allowed(response) == {
+            "allow-origin": A,
+            "allow-credentials": "true",
+            "allow-methods": "GET, PUT",
+            "allow-headers": "X-Token, Content-Type",
+            "max-age": "60",
+        }
+        assert varies_on(response) == {
+            "origin",
+            "access-control-request-method",
+            "access-control-request-headers",
+        }
+
+
+def test_preflight_allows_what_is_asked_for_where_all_is_allowed(site: Site) -> None:
+    response = preflight(site, "/anybody/sync/x", "https://x.example", "PUT", "x-a, x-b")
+    assert response.status == 204
+    assert allowed(response) == {
+        "allow-origin": "*",
+        "allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
+        "allow-headers": "x-a, x-b",
+        "max-age": "600",
+    }
+    assert "allow-headers" not in allowed(preflight(site, "/anybody/sync/x", A, "PUT"))
+    assert "allow-headers" not in allowed(preflight(site, "/anybody/sync/x", A, "PUT", "a b"))
+
+
+@pytest.mark.parametrize("origin", ["https://b.example", "http://a.example", "null", "a"])
+def test_origin_that_is_not_named_may_do_nothing(site: Site, origin: str) -> None:
+    response = preflight(site, "/shared/sync/x", origin, "PUT")
+    assert (response.status, allowed(response)) == (403, {})
+    response = site.server.get("/shared/sync/x", [("Origin", origin)])
+    assert (response.status, allowed(response), varies_on(response)) == (200, {}, {"origin"})
+
+
+def test_responses_say_who_may_read_them(site: Site) -> None:
+    for path in [*(f"{kind}/x" for kind in site.kinds), "files/text.txt", "files/none", "none"]:
+        for origin in (A, "https://x.y.b.example"):
+            response = site.server.get(f"/shared/{path}", [("Origin", origin)])
+            assert allowed(response) == {
+                "allow-origin": origin,
+                "allow-credentials": "true",
+                "expose-headers": "X-Count, ETag",
+            }
+            assert "origin" in varies_on(response)
+        response = site.server.get(f"/shared/{path}")
+        assert allowed(response) == {}
+        assert "origin" in varies_on(response), "a cache may have it for a page"
+        response = site.server.get(f"/anybody/{path}")
+        assert allowed(response) == {"allow-origin": "*"}
+        assert "origin" not in varies_on(response)
+
+
+def test_handlers_own_words_on_cors_are_replaced(site: Site, kind: str) -> None:
+    own = "field=access-control-allow-origin:https://c.example&field=vary:origin"
+    path = f"/shared/{kind}/x?{own}"
+    response = site.server.get(path, [("Origin", A)])
+    assert response.header("access-control-allow-origin") == A
+    assert response.header("vary") == "origin"
+    assert allowed(site.server.get(path)) == {}
+
+
+def test_options_that_are_no_preflight_reach_the_handler(site: Site, kind: str) -> None:
+    for fields in ([("Origin", A)], [("Access-Control-Request-Method", "PUT")]):
+        response = site.server.request("OPTIONS", f"/shared/{kind}/x", fields)
+        assert json.loads(response.body)["method"] == "OPTIONS"
+
+
+def test_error_of_a_handler_may_be_read_by_the_page(site: Site, kind: str) -> None:
+    response = site.server.get(f"/shared/{kind}/raise", [("Origin", A)])
+    assert (response.status, allowed(response)["allow-origin"]) == (500, A)
+
+
+def test_rules_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="without a path, not \"https://a.example/\""):
+        middleware.cors(["https://a.example/"])
+    with pytest.raises(ValueError, match="credentials cannot be allowed to every origin"):
+        middleware.cors("*", credentials=True)
+    with pytest.raises(ValueError, match='"a b" cannot be the name of a header'):
+        middleware.cors("*", headers=["a b"])

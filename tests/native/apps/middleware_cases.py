@@ -231,6 +231,18 @@ def all_sites(*, with_asgi: bool) -> Mux:
     add("/named", middleware.request_id())
     add("/renamed", middleware.request_id(keep=False))
     add("/limited", middleware.request_id(), middleware.body_limit(1000))
+    add("/anybody", middleware.cors("*"))
+    add(
+        "/shared",
+        middleware.cors(
+            ["https://a.example", "https://*.b.example"],
+            methods=["GET", "PUT"],
+            headers=["X-Token", "Content-Type"],
+            credentials=True,
+            max_age=60,
+            expose=["X-Count", "ETag"],
+        ),
+    )
     return mux
 
 
