@@ -8,13 +8,14 @@ hijacked connections are asked for by requests, which it sees and may refuse; wh
 connection passes by.
 """
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from gohttp import _gohttp
 from gohttp._gohttp import Layer
 
-__all__ = ["Layer", "body_limit", "cors", "request_id"]
+__all__ = ["Layer", "basic_auth", "body_limit", "cors", "request_id"]
 
 
 def request_id(*, keep: bool = True) -> Layer:
@@ -74,3 +75,24 @@ def cors(
         max_age,
         list(expose),
     )
+
+
+def basic_auth(
+    users: Mapping[str, str] | Callable[[str, str], bool], *, realm: str = "Restricted"
+) -> Layer:
+    """Let in who sends a known name and password (RFC 7617); others get 401 and are asked for them.
+
+    `users` maps names to passwords, of which digests are kept and compared in constant time; or it
+    is a function, called as `users(name, password)`, that returns `True` or `False`. It runs on a
+    thread, as handlers do, for each request that sends a name, so its own comparisons should take
+    constant time, too (`hmac.compare_digest`). If it raises, the client gets 500. `realm` is what
+    browsers show. Handlers find the name in `req.basic_auth`.
+
+    Raises `ValueError` for names with a colon, no users, or a realm that is not ASCII; `TypeError`
+    for an `async` function.
+    """
+    if not callable(users):
+        return _gohttp.basic_auth(list(users.items()), realm)
+    if inspect.iscoroutinefunction(users):
+        raise TypeError("the function given to basic_auth() cannot be async: it runs on a thread")
+    return _gohttp.asked_auth(users, realm)

@@ -29,7 +29,7 @@ pub use fields::{FieldError, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};
 pub use file_part::{FilePart, Part};
 pub use filter::{Filter, Leaving, Recoder};
-pub use forwarded::{Forwarded, forwarded};
+pub use forwarded::{Forwarded, client_of, forwarded};
 pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;
 pub use link::{Link, LinkWaker, Outgoing, Progress};

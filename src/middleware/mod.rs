@@ -6,6 +6,7 @@
 //! leaves. Connections that are taken over (WebSockets, hijacked ones) pass by what is done to
 //! responses.
 
+mod basic_auth;
 mod body_limit;
 mod cors;
 mod layered;
@@ -21,6 +22,7 @@ use smallvec::SmallVec;
 
 use crate::http::{Request, RequestHead, ResponseHead, ResponseWriter};
 
+pub use basic_auth::{BasicAuth, Challenge, Credentials};
 pub use body_limit::BodyLimit;
 pub use cors::{Cors, CorsRules};
 pub use layered::Layered;

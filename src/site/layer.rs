@@ -6,7 +6,10 @@ use std::sync::Arc;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::middleware::{BodyLimit, Cors, CorsRules, Layer, Misuse, RequestId};
+use super::credentials::AskedAuth;
+use crate::middleware::{
+    BasicAuth, BodyLimit, Challenge, Cors, CorsRules, Layer, Misuse, RequestId,
+};
 
 /// Ready-made middleware, for `Mux.use`: it runs before any Python, for all that the `Mux` leads
 /// to.
@@ -52,4 +55,19 @@ pub(crate) fn cors(
 ) -> PyResult<ReadyLayer> {
     let rules = CorsRules { origins, methods, headers, credentials, max_age, expose };
     Cors::new(&rules).map(ready).map_err(misused)
+}
+
+/// See `gohttp.middleware.basic_auth`. `users`: names and passwords.
+#[pyfunction]
+pub(crate) fn basic_auth(users: Vec<(String, String)>, realm: &str) -> PyResult<ReadyLayer> {
+    let users = users.iter().map(|(name, password)| (&**name, &**password));
+    let challenge = Challenge::new(realm).map_err(misused)?;
+    BasicAuth::new(challenge, users).map(ready).map_err(misused)
+}
+
+/// See `gohttp.middleware.basic_auth`. `check(name, password)` returns `True` or `False`.
+#[pyfunction]
+pub(crate) fn asked_auth(check: Py<PyAny>, realm: &str) -> PyResult<ReadyLayer> {
+    let challenge = Challenge::new(realm).map_err(misused)?;
+    Ok(ready(AskedAuth { challenge, check }))
 }

@@ -1,6 +1,7 @@
 //! A site: patterns that lead to handlers of all faces. It stands on the faces as they stand on the
 //! bridge.
 
+mod credentials;
 mod dispatch;
 mod gate;
 mod handler;
@@ -10,6 +11,6 @@ mod static_files;
 mod table;
 mod ways;
 
-pub(crate) use layer::{ReadyLayer, body_limit, cors, request_id};
+pub(crate) use layer::{ReadyLayer, asked_auth, basic_auth, body_limit, cors, request_id};
 pub(crate) use serve::{serve_site, start_site};
 pub(crate) use table::Routes;

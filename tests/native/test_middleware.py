@@ -1,5 +1,6 @@
 """Ready-made middleware: each sort over raw sockets, for handlers and apps of all kinds."""
 
+import base64
 import importlib
 import itertools
 import json
@@ -332,3 +333,86 @@ def test_rules_that_cannot_be_are_refused() -> None:
         middleware.cors("*", credentials=True)
     with pytest.raises(ValueError, match='"a b" cannot be the name of a header'):
         middleware.cors("*", headers=["a b"])
+
+
+# --- basic authentication ------------------------------------------------------------------------
+
+
+def credentials(name: str, password: str) -> list[tuple[str, str]]:
+    token = base64.b64encode(f"{name}:{password}".encode()).decode()
+    return [("Authorization", f"Basic {token}")]
+
+
+def test_users_come_in_and_others_are_asked(site: Site, kind: str) -> None:
+    path = f"/secret/{kind}/x"
+    for name, password in [("ada", "wörd:1"), ("bob", "")]:
+        response = site.server.get(path, credentials(name, password))
+        assert told(response)["authorization"] == credentials(name, password)[0][1]
+    wrong = [credentials("ada", "wörd"), credentials("ada", ""), credentials("", "")]
+    wrong += [[], [("Authorization", "Bearer x")], credentials("bob", "") * 2]
+    for fields in wrong:
+        response = site.server.get(path, fields)
+        assert response.status == 401, fields
+        challenge = response.header("www-authenticate")
+        assert challenge == r'Basic realm="our \"site\"", charset="UTF-8"'
+    site.server.wait_for_log(r"401 for a request from 127\.0\.0\.1: wrong name or password")
+
+
+def test_all_that_a_mux_leads_to_is_secret(site: Site) -> None:
+    for path in ("files/text.txt", "files/none", "none", "get-only"):
+        assert site.server.get(f"/secret/{path}").status == 401
+        assert site.server.get(f"/asked/{path}").status == 401
+    assert site.server.get("/secret/files/text.txt", credentials("bob", "")).body == TEXT * 100
+    assert site.server.get("/secret/none", credentials("bob", "")).status == 404
+    assert site.server.get("/asked/files/text.txt", credentials("a", "a")).body == TEXT * 100
+    assert site.server.get("/asked/none", credentials("a", "a")).status == 404
+
+
+def test_function_judges_names_and_passwords(site: Site, kind: str) -> None:
+    path = f"/asked/{kind}/x"
+    assert told(site.server.get(path, credentials("ä", "ä")))["x-request-id"]
+    assert site.server.get(path, credentials("a", "b")).status == 401
+    assert site.server.get(path).status == 401
+    for name, error in [("raise", "the users cannot be had"), ("odd", "True or False, not")]:
+        response = site.server.get(path, credentials(name, ""))
+        assert response.status == 500
+        site.server.wait_for_log(error)
+        name = response.header("x-request-id")
+        site.server.wait_for_log(rf"Exception in GET {path} \({name}\)")
+
+
+def test_layers_behind_a_function_are_entered_after_it(site: Site, kind: str) -> None:
+    path = f"/asked/{kind}/length"
+    known = credentials("a", "a")
+    assert site.server.request("POST", path, known, b"123456789").text == "9"
+    assert site.server.request("POST", path, known, b"1234567890").status == 413
+    assert site.server.request("POST", path, [], b"1234567890").status == 401
+    chunked = [*known, ("Transfer-Encoding", "chunked")]
+    assert site.server.request("POST", path, chunked, b"3\r\nabc\r\n0\r\n\r\n").text == "3"
+    body = b"5\r\n12345\r\n5\r\n67890\r\n0\r\n\r\n"
+    assert site.server.request("POST", path, chunked, body).status == 413
+
+
+def test_function_that_waits_holds_up_nobody(site: Site, kind: str) -> None:
+    gate = site.gate()
+    with site.server.connect() as slow:
+        slow.send_request("GET", f"/asked/{kind}/x", credentials("slow", gate))
+        for _ in range(5):
+            assert site.server.get(f"/asked/{kind}/x", credentials("a", "a")).status == 200
+        site.open(gate)
+        assert slow.read_response().status == 401
+
+
+def test_users_that_cannot_be_are_refused() -> None:
+    async def check(name: str, password: str) -> bool:
+        return True
+
+    with pytest.raises(ValueError, match='cannot hold a colon .*"a:b"'):
+        middleware.basic_auth({"a:b": "c"})
+    with pytest.raises(ValueError, match="nobody could come in"):
+        middleware.basic_auth({})
+    with pytest.raises(ValueError, match="a realm is visible ASCII"):
+        middleware.basic_auth({"a": "b"}, realm="ä")
+    with pytest.raises(TypeError, match="cannot be async"):
+        middleware.basic_auth(check)  # type: ignore[arg-type]
+    assert "secret" not in repr(middleware.basic_auth({"a": "secret"}))

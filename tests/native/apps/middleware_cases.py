@@ -243,7 +243,19 @@ def all_sites(*, with_asgi: bool) -> Mux:
             expose=["X-Count", "ETag"],
         ),
     )
+    add("/secret", middleware.basic_auth({"ada": "wörd:1", "bob": ""}, realm='our "site"'))
+    add("/asked", middleware.request_id(), middleware.basic_auth(knows), middleware.body_limit(9))
     return mux
+
+
+def knows(name: str, password: str) -> bool:
+    if name == "raise":
+        raise RuntimeError("the users cannot be had")
+    if name == "odd":
+        return 1  # type: ignore[return-value]
+    if name == "slow":
+        wait_for(password)
+    return name == password
 
 
 mux = all_sites(with_asgi=True)
