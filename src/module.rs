@@ -20,7 +20,9 @@ mod _gohttp {
     #[pymodule_export]
     use crate::native::{Headers, NativeRequest, NativeWriter};
     #[pymodule_export]
-    use crate::site::{ReadyLayer, asked_auth, basic_auth, body_limit, cors, request_id};
+    use crate::site::{
+        ReadyLayer, asked_auth, basic_auth, body_limit, cors, rate_limit, request_id,
+    };
     #[pymodule_export]
     use crate::site::{Routes, serve_site, start_site};
     #[pymodule_export]

@@ -15,7 +15,7 @@ from typing import Literal
 from gohttp import _gohttp
 from gohttp._gohttp import Layer
 
-__all__ = ["Layer", "basic_auth", "body_limit", "cors", "request_id"]
+__all__ = ["Layer", "basic_auth", "body_limit", "cors", "rate_limit", "request_id"]
 
 
 def request_id(*, keep: bool = True) -> Layer:
@@ -96,3 +96,21 @@ def basic_auth(
     if inspect.iscoroutinefunction(users):
         raise TypeError("the function given to basic_auth() cannot be async: it runs on a thread")
     return _gohttp.asked_auth(users, realm)
+
+
+def rate_limit(requests: float, *, per: float = 1.0, burst: int | None = None) -> Layer:
+    """Answer 429 with `Retry-After` to clients that ask more often than `requests` in `per` seconds.
+
+    Each address has a bucket of `burst` tokens (unless given, `requests`), steadily refilled; a
+    request takes one. IPv6 clients count by their /64 network, clients of trusted proxies by what
+    the proxy tells, and those on a Unix socket that nobody tells about not at all. Memory is bounded
+    (1 MiB): of too many clients, those that have asked least are forgotten. Each worker process
+    counts for itself.
+
+    Raises `ValueError` for what is no rate.
+    """
+    if burst is None:
+        burst = max(1, round(requests)) if 0 < requests < 1e9 else 1
+    if not 0 < burst < 1 << 32:
+        raise ValueError(f"burst is a number of requests from 1 up, not {burst}")
+    return _gohttp.rate_limit(requests, per, burst)

@@ -10,6 +10,7 @@ mod basic_auth;
 mod body_limit;
 mod cors;
 mod layered;
+mod rate_limit;
 mod request_id;
 
 use std::error::Error;
@@ -26,6 +27,7 @@ pub use basic_auth::{BasicAuth, Challenge, Credentials};
 pub use body_limit::BodyLimit;
 pub use cors::{Cors, CorsRules};
 pub use layered::Layered;
+pub use rate_limit::RateLimit;
 pub use request_id::RequestId;
 
 /// A layer was asked for that cannot be: what is wrong, in one sentence.

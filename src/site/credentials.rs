@@ -22,7 +22,8 @@ impl AskedAuth {
     fn ask(&self, py: Python<'_>, credentials: &Credentials) -> PyResult<bool> {
         let text = std::str::from_utf8;
         // They were asked for in UTF-8.
-        let (Ok(name), Ok(password)) = (text(&credentials.name), text(&credentials.password)) else {
+        let (Ok(name), Ok(password)) = (text(&credentials.name), text(&credentials.password))
+        else {
             return Ok(false);
         };
         let answer = self.check.bind(py).call1((name, password))?;

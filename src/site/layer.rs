@@ -2,13 +2,14 @@
 //! describes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::credentials::AskedAuth;
 use crate::middleware::{
-    BasicAuth, BodyLimit, Challenge, Cors, CorsRules, Layer, Misuse, RequestId,
+    BasicAuth, BodyLimit, Challenge, Cors, CorsRules, Layer, Misuse, RateLimit, RequestId,
 };
 
 /// Ready-made middleware, for `Mux.use`: it runs before any Python, for all that the `Mux` leads
@@ -70,4 +71,12 @@ pub(crate) fn basic_auth(users: Vec<(String, String)>, realm: &str) -> PyResult<
 pub(crate) fn asked_auth(check: Py<PyAny>, realm: &str) -> PyResult<ReadyLayer> {
     let challenge = Challenge::new(realm).map_err(misused)?;
     Ok(ready(AskedAuth { challenge, check }))
+}
+
+/// See `gohttp.middleware.rate_limit`.
+#[pyfunction]
+pub(crate) fn rate_limit(requests: f64, seconds: f64, burst: u32) -> PyResult<ReadyLayer> {
+    // What is no duration is refused with what is none of use.
+    let per = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    RateLimit::new(requests, per, burst).map(ready).map_err(misused)
 }

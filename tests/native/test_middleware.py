@@ -416,3 +416,44 @@ def test_users_that_cannot_be_are_refused() -> None:
     with pytest.raises(TypeError, match="cannot be async"):
         middleware.basic_auth(check)  # type: ignore[arg-type]
     assert "secret" not in repr(middleware.basic_auth({"a": "secret"}))
+
+
+# --- rate limit ----------------------------------------------------------------------------------
+
+
+def test_who_asks_too_often_has_to_wait(site: Site) -> None:
+    for kind in [*site.kinds, "files", "none"]:
+        path = f"/rare-{kind}/{kind}/text.txt"
+        found = 404 if kind == "none" else 200
+        assert [site.server.get(path).status for _ in range(4)] == [found, found, 429, 429]
+        retry = site.server.get(path).header("retry-after")
+        assert retry
+        assert 1700 < int(retry) <= 1800, "half an hour until the next token"
+
+
+def test_bucket_is_refilled(site: Site) -> None:
+    statuses = [site.server.get("/often/sync/x").status for _ in range(2)]
+    assert statuses[0] == 200
+    wait_until(lambda: site.server.get("/often/sync/x").status == 200, "a new token")
+
+
+def test_clients_of_a_trusted_proxy_have_buckets_of_their_own(tmp_path: Path) -> None:
+    def statuses(site: Site, *clients: str) -> list[int]:
+        fields = [[("X-Forwarded-For", client)] for client in clients]
+        return [site.server.get("/rare-sync/sync/x", sent).status for sent in fields]
+
+    with serve(tmp_path, "threads_only", "--trusted-proxies", "127.0.0.1") as site:
+        assert statuses(site, "192.0.2.1", "192.0.2.1", "192.0.2.1") == [200, 200, 429]
+        assert statuses(site, "192.0.2.2", "6.6.6.6, 192.0.2.1") == [200, 429]
+        networks = ["2001:db8::1", "2001:db8::2", "2001:db8::ffff:3", "2001:db8:0:1::1"]
+        assert statuses(site, *networks) == [200, 200, 429, 200]
+    with serve(tmp_path, "threads_only", "--trusted-proxies", "") as site:
+        assert statuses(site, "192.0.2.1", "192.0.2.2", "192.0.2.3") == [200, 200, 429]
+
+
+def test_rates_that_cannot_be_are_refused() -> None:
+    for requests, per in [(0, 1), (-1, 1), (1, 0), (1, -1), (float("nan"), 1), (1, float("inf"))]:
+        with pytest.raises(ValueError, match="a rate limit is some requests in some seconds"):
+            middleware.rate_limit(requests, per=per)
+    with pytest.raises(ValueError, match="burst is a number of requests from 1 up, not 0"):
+        middleware.rate_limit(1, burst=0)

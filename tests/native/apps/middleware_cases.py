@@ -245,6 +245,9 @@ def all_sites(*, with_asgi: bool) -> Mux:
     )
     add("/secret", middleware.basic_auth({"ada": "wörd:1", "bob": ""}, realm='our "site"'))
     add("/asked", middleware.request_id(), middleware.basic_auth(knows), middleware.body_limit(9))
+    for kind in ("sync", "async", "wsgi", "asgi", "inner", "files", "none"):
+        add(f"/rare-{kind}", middleware.rate_limit(2, per=3600))
+    add("/often", middleware.rate_limit(20, per=1, burst=1))
     return mux
 
 
