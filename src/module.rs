@@ -21,7 +21,7 @@ mod _gohttp {
     use crate::native::{Headers, NativeRequest, NativeWriter};
     #[pymodule_export]
     use crate::site::{
-        ReadyLayer, asked_auth, basic_auth, body_limit, cors, rate_limit, request_id,
+        ReadyLayer, asked_auth, basic_auth, body_limit, compress, cors, rate_limit, request_id,
     };
     #[pymodule_export]
     use crate::site::{Routes, serve_site, start_site};

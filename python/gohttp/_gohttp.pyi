@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Layer", "Request", "ResponseWriter", "Routes", "SyncServer", "body_limit", "flush_logging", "in_handler", "install_logging", "request_id", "serve_site", "serve_wsgi", "start_site"]
+__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Layer", "Request", "ResponseWriter", "Routes", "SyncServer", "asked_auth", "basic_auth", "body_limit", "compress", "cors", "flush_logging", "in_handler", "install_logging", "rate_limit", "request_id", "serve_site", "serve_wsgi", "start_site"]
 
 __version__: Final[str]
 
@@ -408,9 +408,29 @@ class SyncServer:
         From any thread.
         """
 
+def asked_auth(check: Any, realm: str) -> Layer:
+    """
+    See `gohttp.middleware.basic_auth`. `check(name, password)` returns `True` or `False`.
+    """
+
+def basic_auth(users: SupportsGetItem[int, tuple[str, str]], realm: str) -> Layer:
+    """
+    See `gohttp.middleware.basic_auth`. `users`: names and passwords.
+    """
+
 def body_limit(max_bytes: SupportsIndex) -> Layer:
     """
     See `gohttp.middleware.body_limit`.
+    """
+
+def compress(codings: SupportsGetItem[int, tuple[str, SupportsIndex | None]], min_size: SupportsIndex, types: SupportsGetItem[int, str] | None) -> Layer:
+    """
+    See `gohttp.middleware.compress`. `codings`: names and levels, `None` for the usual one.
+    """
+
+def cors(origins: SupportsGetItem[int, str], methods: SupportsGetItem[int, str], headers: SupportsGetItem[int, str] | None, credentials: bool, max_age: SupportsIndex | None, expose: SupportsGetItem[int, str]) -> Layer:
+    """
+    See `gohttp.middleware.cors`.
     """
 
 def flush_logging() -> None:
@@ -427,6 +447,11 @@ def install_logging(level: SupportsIndex) -> None:
     """
     Has the engine's log go to Python's `logging`, records of `level` (a number of `logging`) and
     above. Further calls set the level only.
+    """
+
+def rate_limit(requests: SupportsFloat | SupportsIndex, seconds: SupportsFloat | SupportsIndex, burst: SupportsIndex) -> Layer:
+    """
+    See `gohttp.middleware.rate_limit`.
     """
 
 def request_id(keep: bool) -> Layer:

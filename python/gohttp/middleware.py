@@ -15,7 +15,7 @@ from typing import Literal
 from gohttp import _gohttp
 from gohttp._gohttp import Layer
 
-__all__ = ["Layer", "basic_auth", "body_limit", "cors", "rate_limit", "request_id"]
+__all__ = ["Layer", "basic_auth", "body_limit", "compress", "cors", "rate_limit", "request_id"]
 
 
 def request_id(*, keep: bool = True) -> Layer:
@@ -114,3 +114,39 @@ def rate_limit(requests: float, *, per: float = 1.0, burst: int | None = None) -
     if not 0 < burst < 1 << 32:
         raise ValueError(f"burst is a number of requests from 1 up, not {burst}")
     return _gohttp.rate_limit(requests, per, burst)
+
+
+Coding = Literal["zstd", "br", "gzip"]
+
+
+def compress(
+    *,
+    min_size: int = 1024,
+    codings: Sequence[Coding] = ("zstd", "br", "gzip"),
+    levels: Mapping[Coding, int] | None = None,
+    types: Sequence[str] | None = None,
+) -> Layer:
+    """Compress responses for clients that take it (`Accept-Encoding`).
+
+    `codings`: which, the first for clients without a preference; `levels` of them (zstd 1 to 19,
+    usually 3; br 0 to 11, usually 4; gzip 1 to 9, usually 5). Bodies that are known to have fewer
+    than `min_size` bytes are left alone, and those of other `types`: `"text/html"`, `"text/*"`,
+    `"*+json"`; unless given, types that are known to compress well. So are bodies that are encoded
+    already, parts of bodies (206), what says `Cache-Control: no-transform`, and HTTP/1.0.
+
+    What a handler writes or flushes is sent at once, so server-sent events and other streams are
+    not held back. An `ETag` is made weak, `Vary: Accept-Encoding` is added. Files are compressed
+    for each request: files beside them with `.br`, `.zst` or `.gz` are better.
+
+    Do not compress pages that hold both a secret and what others may choose (BREACH).
+
+    Raises `ValueError` for unknown codings, levels and types.
+    """
+    if min_size < 0:
+        raise ValueError(f"min_size is a number of bytes from 0 up, not {min_size}")
+    wanted = dict(levels or {})
+    for coding in wanted:
+        if coding not in codings:
+            raise ValueError(f"a level is given for {coding!r}, which is not among the codings")
+    pairs = [(coding, wanted.get(coding)) for coding in codings]
+    return _gohttp.compress(pairs, min_size, None if types is None else list(types))

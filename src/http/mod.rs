@@ -4,6 +4,7 @@
 //! gives them to a [`Dispatch`]. These two handles are the only way in and out: native, WSGI and
 //! ASGI are adapters on them.
 
+mod accept;
 mod body;
 mod dispatch;
 mod fields;
@@ -22,6 +23,7 @@ pub(crate) mod sniff;
 mod upgrade;
 mod writer;
 
+pub(crate) use accept::coding_weights;
 pub use body::{BodyError, BodyEvent, BodySink};
 pub(crate) use dispatch::TICK;
 pub use dispatch::{ConnInfo, Dispatch, Kept, Peer, Prebuffer, Room};

@@ -83,6 +83,9 @@ enum Filtered {
 }
 
 impl ResponseWriter {
+    /// Fewer bytes than these are coded sooner than a lock is handed over and back.
+    pub const HEAVY: usize = 16 * 1024;
+
     pub(super) fn new(link: Arc<Link>, head_request: bool) -> Self {
         Self {
             link,
@@ -104,9 +107,13 @@ impl ResponseWriter {
         }
     }
 
-    /// Whether what is written has to be coded first, which takes time: callers may want to let go
-    /// of what others wait for.
-    pub fn is_filtered(&self) -> bool {
+    /// Whether so many bytes may have to be coded when they are written, which takes its time:
+    /// callers may want to let go of what others wait for.
+    pub fn takes_time(&self, length: usize) -> bool {
+        length >= Self::HEAVY && self.is_filtered()
+    }
+
+    fn is_filtered(&self) -> bool {
         !matches!(self.filtered, Filtered::Not)
     }
 

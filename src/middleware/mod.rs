@@ -8,6 +8,7 @@
 
 mod basic_auth;
 mod body_limit;
+mod compress;
 mod cors;
 mod layered;
 mod rate_limit;
@@ -25,6 +26,7 @@ use crate::http::{Request, RequestHead, ResponseHead, ResponseWriter};
 
 pub use basic_auth::{BasicAuth, Challenge, Credentials};
 pub use body_limit::BodyLimit;
+pub use compress::{Coding, Compress};
 pub use cors::{Cors, CorsRules};
 pub use layered::Layered;
 pub use rate_limit::RateLimit;

@@ -5,7 +5,7 @@ use std::os::fd::IntoRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Context;
 
 use bytes::Bytes;
@@ -33,6 +33,17 @@ struct State {
     buffer: Vec<u8>,
     /// The first write has happened: status and headers are settled.
     settled: bool,
+}
+
+impl State {
+    /// Gives what is buffered to the client.
+    fn pass_on(&mut self) -> Result<(), Fault> {
+        let buffer = std::mem::take(&mut self.buffer);
+        if buffer.is_empty() {
+            return Ok(self.writer.flush()?);
+        }
+        Ok(self.writer.write(buffer.into())?)
+    }
 }
 
 /// Writes the response of one request. May be used from any thread until the handler has ended;
@@ -117,16 +128,16 @@ impl NativeWriter {
     }
 
     /// Sends what is buffered as a part of a longer body.
-    fn send(&self, py: Python<'_>, state: &mut State) -> Result<(), Fault> {
+    fn send(&self, py: Python<'_>, mut state: MutexGuard<'_, State>) -> Result<(), Fault> {
         if !state.writer.started() {
-            let head = self.head(py, state)?;
+            let head = self.head(py, &state)?;
             state.writer.start(head)?;
         }
-        let buffer = std::mem::take(&mut state.buffer);
-        if buffer.is_empty() {
-            return Ok(state.writer.flush()?);
+        if state.writer.takes_time(state.buffer.len()) {
+            drop(state);
+            return py.detach(|| lock(&self.state).pass_on());
         }
-        Ok(state.writer.write(buffer.into())?)
+        state.pass_on()
     }
 
     /// Calls `gohttp._response.NAME`.
@@ -172,7 +183,7 @@ impl NativeWriter {
                 if state.buffer.len() <= BUFFER {
                     return Ok(written);
                 }
-                self.send(py, &mut state)
+                self.send(py, state)
             }
         };
         sent.map_err(|fault: Fault| fault.raise(py))?;
@@ -327,7 +338,7 @@ impl NativeWriter {
         let sent = {
             let mut state = lock(&self.state);
             state.settled = true;
-            self.send(py, &mut state)
+            self.send(py, state)
         };
         sent.map_err(|fault| fault.raise(py))?;
         self.wait_for_room(py);

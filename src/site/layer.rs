@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 
 use super::credentials::AskedAuth;
 use crate::middleware::{
-    BasicAuth, BodyLimit, Challenge, Cors, CorsRules, Layer, Misuse, RateLimit, RequestId,
+    BasicAuth, BodyLimit, Challenge, Coding, Compress, Cors, CorsRules, Layer, Misuse, RateLimit,
+    RequestId,
 };
 
 /// Ready-made middleware, for `Mux.use`: it runs before any Python, for all that the `Mux` leads
@@ -79,4 +80,21 @@ pub(crate) fn rate_limit(requests: f64, seconds: f64, burst: u32) -> PyResult<Re
     // What is no duration is refused with what is none of use.
     let per = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     RateLimit::new(requests, per, burst).map(ready).map_err(misused)
+}
+
+/// See `gohttp.middleware.compress`. `codings`: names and levels, `None` for the usual one.
+#[pyfunction]
+pub(crate) fn compress(
+    codings: Vec<(String, Option<i32>)>,
+    min_size: u64,
+    types: Option<Vec<String>>,
+) -> PyResult<ReadyLayer> {
+    let known = |(name, level): (String, Option<i32>)| match Coding::named(&name) {
+        Some(coding) => Ok((coding, level)),
+        None => {
+            Err(PyValueError::new_err(format!("a coding is 'zstd', 'br' or 'gzip', not {name:?}")))
+        }
+    };
+    let codings = codings.into_iter().map(known).collect::<PyResult<_>>()?;
+    Compress::new(codings, min_size, types.as_deref()).map(ready).map_err(misused)
 }

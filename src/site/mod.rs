@@ -12,7 +12,7 @@ mod table;
 mod ways;
 
 pub(crate) use layer::{
-    ReadyLayer, asked_auth, basic_auth, body_limit, cors, rate_limit, request_id,
+    ReadyLayer, asked_auth, basic_auth, body_limit, compress, cors, rate_limit, request_id,
 };
 pub(crate) use serve::{serve_site, start_site};
 pub(crate) use table::Routes;

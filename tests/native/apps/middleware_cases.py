@@ -248,6 +248,10 @@ def all_sites(*, with_asgi: bool) -> Mux:
     for kind in ("sync", "async", "wsgi", "asgi", "inner", "files", "none"):
         add(f"/rare-{kind}", middleware.rate_limit(2, per=3600))
     add("/often", middleware.rate_limit(20, per=1, burst=1))
+    add("/packed", middleware.request_id(), middleware.compress())
+    add("/gzip", middleware.compress(codings=["gzip"], levels={"gzip": 9}, min_size=0))
+    add("/two-times", middleware.compress(codings=["br"]), middleware.compress(codings=["gzip"]))
+    add("/mine", middleware.compress(types=["application/x-mine", "image/*"]))
     return mux
 
 
