@@ -99,13 +99,13 @@ def basic_auth(
 
 
 def rate_limit(requests: float, *, per: float = 1.0, burst: int | None = None) -> Layer:
-    """Answer 429 with `Retry-After` to clients that ask more often than `requests` in `per` seconds.
+    """Answer 429 with `Retry-After` to clients that send more than `requests` in `per` seconds.
 
     Each address has a bucket of `burst` tokens (unless given, `requests`), steadily refilled; a
     request takes one. IPv6 clients count by their /64 network, clients of trusted proxies by what
-    the proxy tells, and those on a Unix socket that nobody tells about not at all. Memory is bounded
-    (1 MiB): of too many clients, those that have asked least are forgotten. Each worker process
-    counts for itself.
+    the proxy tells, and those on a Unix socket that nobody tells about not at all. Memory is
+    bounded (about 1 MiB): of too many clients, those that have asked least are forgotten. Each
+    worker process counts for itself.
 
     Raises `ValueError` for what is no rate.
     """
