@@ -270,9 +270,18 @@ class ResponseWriter:
         """
         Ends the response of an `async def` handler; called for it when it has returned.
         """
+    def _reset(self, /) -> bool:
+        """
+        Forgets what has been written and set, if none of it has been sent. Returns whether that is
+        so.
+        """
     def _returned(self, /, result: Any) -> None:
         """
         What a handler has returned. Raises `TypeError` if that was meant to be the response.
+        """
+    def _untouched(self, /) -> bool:
+        """
+        Whether nothing has been written, and no status set.
         """
     def drain(self, /) -> Any:
         """

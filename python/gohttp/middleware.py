@@ -2,20 +2,29 @@
 
     mux.use(middleware.request_id(), middleware.body_limit(1_000_000))
 
-It stands before all that the `Mux` leads to: native handlers, WSGI and ASGI apps, files, other
-Muxes, and the 404 and 405 of the `Mux` itself. What is named first is the outermost. WebSockets and
-hijacked connections are asked for by requests, which it sees and may refuse; what follows on the
-connection passes by.
+All but `recover` stand before all that the `Mux` leads to: native handlers, WSGI and ASGI apps,
+files, other Muxes, and the 404 and 405 of the `Mux` itself. What is named first is the outermost.
+WebSockets and hijacked connections are asked for by requests, which they see and may refuse; what
+follows on the connection passes by.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal
 
-from gohttp import _gohttp
-from gohttp._gohttp import Layer
+from gohttp import BadRequest, _gohttp
+from gohttp._gohttp import Layer, Request, ResponseWriter
 
-__all__ = ["Layer", "basic_auth", "body_limit", "compress", "cors", "rate_limit", "request_id"]
+__all__ = [
+    "Layer",
+    "basic_auth",
+    "body_limit",
+    "compress",
+    "cors",
+    "rate_limit",
+    "recover",
+    "request_id",
+]
 
 
 def request_id(*, keep: bool = True) -> Layer:
@@ -150,3 +159,62 @@ def compress(
             raise ValueError(f"a level is given for {coding!r}, which is not among the codings")
     pairs = [(coding, wanted.get(coding)) for coding in codings]
     return _gohttp.compress(pairs, min_size, None if types is None else list(types))
+
+
+Hook = Callable[[ResponseWriter, Request, Exception], Awaitable[None] | None]
+
+
+def recover(hook: Hook) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give exceptions of native handlers to `hook(w, req, error)`, which may answer.
+
+    It finds the response as if nothing had been written, and may be `async`. If it answers, the
+    exception counts as handled and is not logged. If it does not, or some of the response had been
+    sent, all goes on as without it: a logged 500, or a cut response. It is not asked about
+    `BadRequest`, time-outs and clients that have gone.
+
+    This one is Python: a function around handlers, to be named behind the others. What is mounted
+    is not its affair: frameworks have their own.
+    """
+    if not callable(hook):
+        raise TypeError(f"recover() needs a function hook(w, req, error), not {hook!r}")
+
+    def settle(w: ResponseWriter, req: Request, error: Exception) -> Awaitable[None] | None:
+        if isinstance(error, BadRequest) or hasattr(error, "_gohttp_client"):
+            raise error
+        sent = not w._reset()
+        waits = hook(w, req, error)
+        if inspect.isawaitable(waits):
+            return settle_later(w, error, waits, sent)
+        conclude(w, error, sent)
+        return None
+
+    async def settle_later(
+        w: ResponseWriter, error: Exception, waits: Awaitable[None], sent: bool
+    ) -> None:
+        await waits
+        conclude(w, error, sent)
+
+    def conclude(w: ResponseWriter, error: Exception, sent: bool) -> None:
+        if sent or w._untouched():
+            raise error
+
+    async def awaited(w: ResponseWriter, req: Request, result: Awaitable[Any]) -> Any:
+        try:
+            return await result
+        except Exception as error:
+            waits = settle(w, req, error)
+        if waits is not None:
+            await waits
+        return None
+
+    def recovering(handler: Callable[..., Any]) -> Callable[..., Any]:
+        def around(w: ResponseWriter, req: Request) -> Any:
+            try:
+                result = handler(w, req)
+            except Exception as error:
+                return settle(w, req, error)
+            return awaited(w, req, result) if inspect.isawaitable(result) else result
+
+        return around
+
+    return recovering

@@ -358,14 +358,33 @@ impl NativeWriter {
         Ok(future)
     }
 
+    /// Forgets what has been written and set, if none of it has been sent. Returns whether that is
+    /// so.
+    #[pyo3(name = "_reset")]
+    fn reset(&self, py: Python<'_>) -> bool {
+        let mut state = lock(&self.state);
+        if state.writer.started() {
+            return false;
+        }
+        state.buffer.clear();
+        (state.status, state.settled) = (None, false);
+        if let Some(headers) = &*lock(&self.headers) {
+            headers.bind(py).get().take();
+        }
+        true
+    }
+
+    /// Whether nothing has been written, and no status set.
+    #[pyo3(name = "_untouched")]
+    fn untouched(&self) -> bool {
+        let state = lock(&self.state);
+        !state.settled && state.status.is_none() && !state.writer.started()
+    }
+
     /// What a handler has returned. Raises `TypeError` if that was meant to be the response.
     #[pyo3(name = "_returned")]
     pub(super) fn returned(&self, result: &Bound<'_, PyAny>) -> PyResult<()> {
-        let untouched = {
-            let state = lock(&self.state);
-            !state.settled && state.status.is_none() && !state.writer.started()
-        };
-        if result.is_none() || !untouched {
+        if result.is_none() || !self.untouched() {
             return Ok(());
         }
         Err(PyTypeError::new_err(format!(

@@ -414,3 +414,87 @@ def test_rates_that_cannot_be_are_refused() -> None:
             middleware.rate_limit(requests, per=per)
     with pytest.raises(ValueError, match="burst is a number of requests from 1 up, not 0"):
         middleware.rate_limit(1, burst=0)
+
+
+# --- recover -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["rescued", "rescued-gently"])
+def test_hook_answers_in_place_of_a_handler_that_raised(site: Site, where: str) -> None:
+    for kind in ("sync", "async"):
+        path = f"/{where}/{kind}/raise"
+        response = site.server.get(path)
+        assert (response.status, json.loads(response.body)) == (
+            503,
+            {"error": "as asked for", "at": path},
+        )
+        assert response.header("x-mine") is None, "what was set before is forgotten"
+        request = response.header("x-request-id") or "none"
+        assert site.server.get(f"/{where}/{kind}/bad").status == 400, "the client's own fault"
+        assert not any(request in line for line in site.server.log()), "it counts as handled"
+
+
+def test_hook_that_does_not_answer_leaves_a_500(site: Site) -> None:
+    for kind in ("sync", "async"):
+        path = f"/watched/{kind}/raise"
+        assert site.server.get(path).status == 500
+        site.server.wait_for_log(f"Exception in GET {path}; answered with 500")
+        assert site.server.get(f"/hopeless/{kind}/raise").status == 500
+        site.server.wait_for_log(f"Exception in GET /hopeless/{kind}/raise")
+    site.server.wait_for_log("ZeroDivisionError")
+
+
+def test_response_that_has_been_sent_is_cut_whatever_the_hook_says(site: Site) -> None:
+    for kind in ("sync", "async"):
+        path = f"/watched/{kind}/raise"
+        with site.server.connect() as connection:
+            connection.send_request("GET", f"{path}?sent")
+            assert connection.read_head().status == 200
+            assert connection.read_chunk() == b"written before"
+            assert connection.is_closed()
+        site.server.wait_for_log(f"Exception in GET {path}; the response was cut")
+
+
+# --- connections that are taken over -------------------------------------------------------------
+
+
+def test_websocket_is_asked_for_through_middleware(site: Site, websockets: Any) -> None:
+    if "asgi" not in site.kinds:
+        pytest.skip("no event loop, no ASGI")
+    known = credentials("a", "a")
+    with site.server.connect() as connection:
+        websockets.handshake(connection, "/asked/asgi/x")
+        assert connection.read_response().status == 401
+    for path in ("/asked/asgi/x", "/packed/asgi/x", "/shared/asgi/x"):
+        fields = [*known, ("Accept-Encoding", "gzip")]
+        with websockets.websocket(site.server, path, fields) as socket:
+            told = socket.read_json()
+            assert ("x-request-id" in told) == ("shared" not in path)
+            socket.text("x" * 5000)
+            assert socket.read() == "x" * 5000, "no limit, no compression"
+            socket.close()
+
+
+def test_websocket_on_http_2_is_asked_for_through_middleware(site: Site, websockets: Any) -> None:
+    if "asgi" not in site.kinds:
+        pytest.skip("no event loop, no ASGI")
+    with websockets.H2Connection(site.server) as connection:
+        assert connection.open("/asked/asgi/x").status() == 401
+        for path in ("/asked/asgi/x", "/packed/asgi/x"):
+            lower = [(name.lower(), value) for name, value in credentials("a", "a")]
+            socket = connection.websocket(path, lower)
+            assert socket.read_json()["x-request-id"]
+            socket.text("x" * 5000)
+            assert socket.read() == "x" * 5000
+
+
+def test_hijacked_connection_passes_by(site: Site) -> None:
+    for path in ("/packed/sync/hijack", "/named/sync/hijack"):
+        with site.server.connect() as connection:
+            connection.send_request("GET", path, [("Accept-Encoding", "gzip")])
+            head = connection.read_line()
+            assert head == "HTTP/1.1 299 Mine"
+            assert connection.read_line() == "Connection: close"
+            assert connection.read_line() == ""
+            connection.send(b"hello")
+            assert connection.read_until_close() == b"HELLO"

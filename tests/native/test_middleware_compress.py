@@ -333,3 +333,13 @@ def test_codings_that_cannot_be_are_refused() -> None:
     ]:
         with pytest.raises(ValueError, match=error):
             middleware.compress(**keywords)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_files_of_handlers_are_compressed(site: Site, kind: str, coding: str) -> None:
+    with site.server.connect() as connection:
+        for _ in range(2):
+            connection.send_request("GET", f"/packed/{kind}/file", accept(coding))
+            response = connection.read_response()
+            assert decoded(response, coding) == TEXT * 20_000
+            assert response.header("transfer-encoding") == "chunked"

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs
 
 from gohttp import Mux, Request, ResponseWriter, middleware
@@ -27,6 +27,29 @@ Send = Callable[[Message], Awaitable[None]]
 
 def is_open(gate: str) -> bool:
     return (FOLDER / gate).exists()
+
+
+def native_case(w: ResponseWriter, req: Request, case: str) -> bool:
+    """Cases that need not wait; whether it is one."""
+    if case == "raise":
+        w.headers["x-mine"] = "set before"
+        w.write("written before")
+        if "sent" in req.query_string:
+            w.flush()
+        raise RuntimeError("as asked for")
+    if case == "bad":
+        req.json()
+    elif case == "length":
+        w.text(str(len(req.body)))
+    elif case == "file":
+        w.serve_file(req, FOLDER / "large.txt")
+    elif case == "hijack":
+        with w.hijack() as connection:
+            connection.sendall(b"HTTP/1.1 299 Mine\r\nConnection: close\r\n\r\n")
+            connection.sendall(connection.recv(100).upper())
+    else:
+        return False
+    return True
 
 
 class Answer:
@@ -86,10 +109,7 @@ def begin(w: ResponseWriter, answer: Answer, body: bytes) -> None:
 
 def handle(w: ResponseWriter, req: Request) -> None:
     case = req.path.rpartition("/")[2]
-    if case == "raise":
-        raise RuntimeError("as asked for")
-    if case == "length":
-        w.text(str(len(req.body)))
+    if native_case(w, req, case):
         return
     answer = native_answer(req)
     body = answer.body()
@@ -106,10 +126,7 @@ def handle(w: ResponseWriter, req: Request) -> None:
 
 async def handle_async(w: ResponseWriter, req: Request) -> None:
     case = req.path.rpartition("/")[2]
-    if case == "raise":
-        raise RuntimeError("as asked for")
-    if case == "length":
-        w.text(str(len(req.body)))
+    if native_case(w, req, case):
         return
     answer = native_answer(req)
     body = answer.body()
@@ -134,6 +151,10 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
             length += len(piece)
         start_response("200 OK", [("content-type", "text/plain")])
         return [str(length).encode()]
+    if case == "file":
+        start_response("200 OK", [("content-type", "text/plain")])
+        file = (FOLDER / "large.txt").open("rb")
+        return cast(Iterable[bytes], environ["wsgi.file_wrapper"](file))
     fields = [
         (name[5:].replace("_", "-").lower(), value)
         for name, value in environ.items()
@@ -185,6 +206,9 @@ async def asgi(scope: Message, receive: Receive, send: Send) -> None:
             "headers": [(n.encode(), v.encode()) for n, v in answer.fields + declared],
         }
     )
+    if case == "file":
+        await send({"type": "http.response.pathsend", "path": str(FOLDER / "large.txt")})
+        return
     pieces = answer.of(body) if body else [b""]
     for number, piece in enumerate(pieces):
         if number and answer.gate:
@@ -205,7 +229,7 @@ async def talk(scope: Message, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.send", "text": message["text"]})
 
 
-def site(*layers: middleware.Layer, with_asgi: bool) -> Mux:
+def site(*layers: Any, with_asgi: bool) -> Mux:
     mux = Mux()
     mux.use(*layers)
     mux.route("/sync/{rest...}", handle)
@@ -224,7 +248,7 @@ def site(*layers: middleware.Layer, with_asgi: bool) -> Mux:
 def all_sites(*, with_asgi: bool) -> Mux:
     mux = Mux()
 
-    def add(prefix: str, *layers: middleware.Layer) -> None:
+    def add(prefix: str, *layers: Any) -> None:
         mux.mount(prefix, site(*layers, with_asgi=with_asgi))
 
     add("/plain")
@@ -252,7 +276,20 @@ def all_sites(*, with_asgi: bool) -> Mux:
     add("/gzip", middleware.compress(codings=["gzip"], levels={"gzip": 9}, min_size=0))
     add("/two-times", middleware.compress(codings=["br"]), middleware.compress(codings=["gzip"]))
     add("/mine", middleware.compress(types=["application/x-mine", "image/*"]))
+    add("/rescued", middleware.request_id(), middleware.recover(rescue))
+    add("/rescued-gently", middleware.request_id(), middleware.recover(rescue_gently))
+    add("/watched", middleware.recover(lambda w, req, error: None))
+    add("/hopeless", middleware.recover(lambda w, req, error: 1 / 0))
     return mux
+
+
+def rescue(w: ResponseWriter, req: Request, error: Exception) -> None:
+    w.json({"error": str(error), "at": req.path}, 503)
+
+
+async def rescue_gently(w: ResponseWriter, req: Request, error: Exception) -> None:
+    await asyncio.sleep(0)
+    rescue(w, req, error)
 
 
 def knows(name: str, password: str) -> bool:
