@@ -4,11 +4,15 @@ mod running;
 
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gohttp::config::EngineConfig;
 use gohttp::http::{Dispatch, Prebuffer, Request, RequestHead, ResponseHead, ResponseWriter};
-use gohttp::middleware::{BodyLimit, Layer, Layered, RequestId, Verdict};
+use gohttp::middleware::{
+    BasicAuth, BodyLimit, Challenge, Coding, Compress, Cors, CorsRules, Layer, Layered, RateLimit,
+    RequestId, Verdict,
+};
 use running::Running;
 
 /// Answers with a text of the length that the path says.
@@ -103,5 +107,59 @@ fn a_request_that_cannot_be_read_has_not_the_name_of_the_last_one() {
     let (_, second) = answers.split_once("HTTP/1.1 400 ").expect("a refusal");
     assert!(!second.contains("x-request-id"), "{answers}");
     assert!(answers.contains("x-request-id: mine"), "{answers}");
+    running.stop();
+}
+
+/// The body of an answer, which ends with the connection.
+fn gunzipped(answer: &[u8]) -> (String, String) {
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let mut body = String::new();
+    let decoder = flate2::read::GzDecoder::new(&answer[end..]);
+    std::io::BufReader::new(decoder).read_to_string(&mut body).expect("gzip, and text in it");
+    (head, body)
+}
+
+#[test]
+fn bodies_are_compressed_for_who_takes_that() {
+    let compress = Compress::new(vec![(Coding::Gzip, None)], 1000, None).expect("a coding");
+    let mut running = serve(vec![Arc::new(compress)]);
+    let lines = "Host: x\r\nConnection: close\r\nAccept-Encoding: gzip\r\n\r\n";
+    let answer = running.converse(format!("GET /1000 HTTP/1.1\r\n{lines}").as_bytes());
+    let (head, body) = gunzipped(&answer);
+    assert_eq!(body, "ab ".repeat(1000));
+    assert!(head.contains("content-encoding: gzip\r\n"), "{head}");
+    assert!(head.contains("vary: accept-encoding\r\n"), "{head}");
+    assert!(answer.len() < 500);
+    let small = running.converse(format!("GET /10 HTTP/1.1\r\n{lines}").as_bytes());
+    assert!(String::from_utf8_lossy(&small).ends_with(&"ab ".repeat(10)));
+    assert!(ask(&running, "GET /1000", "").ends_with(&"ab ".repeat(1000)));
+    running.stop();
+}
+
+#[test]
+fn requests_are_refused_by_who_comes_first() {
+    let rules = CorsRules { origins: vec!["https://a.example".to_owned()], ..CorsRules::default() };
+    let challenge = Challenge::new("here").expect("a realm");
+    let mut running = serve(vec![
+        Arc::new(Cors::new(&rules).expect("rules")),
+        Arc::new(RateLimit::new(1.0, Duration::from_secs(3600), 2).expect("a rate")),
+        Arc::new(BasicAuth::new(challenge, [("ada", "x")]).expect("users")),
+    ]);
+    let origin = "Origin: https://a.example\r\n";
+    let wants = format!("{origin}Access-Control-Request-Method: PUT\r\n");
+    for _ in 0..3 {
+        let answer = ask(&running, "OPTIONS /1", &wants);
+        assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+        assert!(answer.contains("access-control-allow-methods: PUT\r\n"), "{answer}");
+    }
+    let answer = ask(&running, "GET /1", origin);
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.contains("access-control-allow-origin: https://a.example\r\n"), "{answer}");
+    let known = "Authorization: Basic YWRhOng=\r\n";
+    assert!(ask(&running, "GET /1", known).starts_with("HTTP/1.1 200 "));
+    let answer = ask(&running, "GET /1", known);
+    assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+    assert!(answer.contains("retry-after: 3"), "{answer}");
     running.stop();
 }
