@@ -11,6 +11,7 @@ mod costs;
 pub mod crew;
 pub mod files;
 pub mod http;
+pub mod middleware;
 pub mod mux;
 pub mod server;
 mod team;

@@ -20,6 +20,10 @@ mod _gohttp {
     #[pymodule_export]
     use crate::native::{Headers, NativeRequest, NativeWriter};
     #[pymodule_export]
+    use crate::site::{
+        ReadyLayer, asked_auth, basic_auth, body_limit, compress, cors, rate_limit, request_id,
+    };
+    #[pymodule_export]
     use crate::site::{Routes, serve_site, start_site};
     #[pymodule_export]
     use crate::wsgi::{FileWrapper, serve_wsgi};

@@ -75,7 +75,7 @@ class Coroutines:
                 error = cancelled
         except BaseException as raised:  # SystemExit too: it is the handler's, not the loop's
             error = raised
-        w._end(req, f"{req.method} {req.path}", error)
+        w._end(req, error)
 
 
 class CoroutineThread:

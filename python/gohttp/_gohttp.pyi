@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Request", "ResponseWriter", "Routes", "SyncServer", "flush_logging", "in_handler", "install_logging", "serve_site", "serve_wsgi", "start_site"]
+__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Layer", "Request", "ResponseWriter", "Routes", "SyncServer", "asked_auth", "basic_auth", "body_limit", "compress", "cors", "flush_logging", "in_handler", "install_logging", "rate_limit", "request_id", "serve_site", "serve_wsgi", "start_site"]
 
 __version__: Final[str]
 
@@ -130,6 +130,14 @@ class Headers:
         """
         The values.
         """
+
+@final
+class Layer:
+    """
+    Ready-made middleware, for `Mux.use`: it runs before any Python, for all that the `Mux` leads
+    to.
+    """
+    def __repr__(self, /) -> str: ...
 
 @final
 class Request:
@@ -258,13 +266,22 @@ class ResponseWriter:
     Writes the response of one request. May be used from any thread until the handler has ended;
     after that `write` raises `RuntimeError`, and `ConnectionResetError` once the client has gone.
     """
-    def _end(self, /, req: Request, what: str, error: Any | None) -> None:
+    def _end(self, /, req: Request, error: Any | None) -> None:
         """
         Ends the response of an `async def` handler; called for it when it has returned.
+        """
+    def _reset(self, /) -> bool:
+        """
+        Forgets what has been written and set, if none of it has been sent. Returns whether that is
+        so.
         """
     def _returned(self, /, result: Any) -> None:
         """
         What a handler has returned. Raises `TypeError` if that was meant to be the response.
+        """
+    def _untouched(self, /) -> bool:
+        """
+        Whether nothing has been written, and no status set.
         """
     def drain(self, /) -> Any:
         """
@@ -383,6 +400,11 @@ class Routes:
         """
         The server has ended: mounts can be made again.
         """
+    def use(self, /, layers: SupportsGetItem[int, Layer]) -> None:
+        """
+        Puts layers inside of those that are there, around all that the table leads to. Raises
+        `RuntimeError` while a server runs.
+        """
 
 @final
 class SyncServer:
@@ -394,6 +416,31 @@ class SyncServer:
         Begins a graceful stop, which may take so many seconds, else as many as the settings say.
         From any thread.
         """
+
+def asked_auth(check: Any, realm: str) -> Layer:
+    """
+    See `gohttp.middleware.basic_auth`. `check(name, password)` returns `True` or `False`.
+    """
+
+def basic_auth(users: SupportsGetItem[int, tuple[str, str]], realm: str) -> Layer:
+    """
+    See `gohttp.middleware.basic_auth`. `users`: names and passwords.
+    """
+
+def body_limit(max_bytes: SupportsIndex) -> Layer:
+    """
+    See `gohttp.middleware.body_limit`.
+    """
+
+def compress(codings: SupportsGetItem[int, tuple[str, SupportsIndex | None]], min_size: SupportsIndex, types: SupportsGetItem[int, str] | None) -> Layer:
+    """
+    See `gohttp.middleware.compress`. `codings`: names and levels, `None` for the usual one.
+    """
+
+def cors(origins: SupportsGetItem[int, str], methods: SupportsGetItem[int, str], headers: SupportsGetItem[int, str] | None, credentials: bool, max_age: SupportsIndex | None, expose: SupportsGetItem[int, str]) -> Layer:
+    """
+    See `gohttp.middleware.cors`.
+    """
 
 def flush_logging() -> None:
     """
@@ -409,6 +456,16 @@ def install_logging(level: SupportsIndex) -> None:
     """
     Has the engine's log go to Python's `logging`, records of `level` (a number of `logging`) and
     above. Further calls set the level only.
+    """
+
+def rate_limit(requests: SupportsFloat | SupportsIndex, seconds: SupportsFloat | SupportsIndex, burst: SupportsIndex) -> Layer:
+    """
+    See `gohttp.middleware.rate_limit`.
+    """
+
+def request_id(keep: bool) -> Layer:
+    """
+    See `gohttp.middleware.request_id`.
     """
 
 def serve_site(routes: Routes, run_coroutine: Any, settings: Incomplete, descriptors: SupportsGetItem[int, SupportsIndex], on_ready: Any) -> bool:

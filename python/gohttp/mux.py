@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
 from gohttp import _gohttp
-from gohttp._gohttp import Request, ResponseWriter
+from gohttp._gohttp import Layer, Request, ResponseWriter
 from gohttp.interface import Interface, UnknownInterface, contradiction, detect_interface
 
 Handler = (
@@ -59,17 +59,38 @@ class Mux:
 
         return register if fn is None else register(fn)
 
-    def use(self, *middleware: Middleware) -> None:
-        """Put functions around all handlers of this `Mux`: the first is the outermost.
+    def use(self, *middleware: Middleware | Layer) -> None:
+        """Put middleware around what this `Mux` leads to: the first is the outermost.
 
-        Each is called once for each handler, with it, and returns what takes its place, which may
-        call the one it was given or answer itself. What is mounted is not wrapped.
+        A function is called once for each handler, with it, and returns what takes its place, which
+        may call the one it was given or answer itself. What is mounted is not wrapped. Ready-made
+        middleware, of `gohttp.middleware`, stands before all handlers, mounts and files, and runs
+        before any Python: it is named before the functions.
 
-        Raises `RuntimeError` once a handler has been registered: it would be left out.
+        Raises `RuntimeError` for a function once a handler has been registered, which would be left
+        out, and for ready-made middleware while a server runs; `ValueError` for one that is named
+        behind a function; `TypeError` for what is neither.
         """
-        if self._has_handlers:
+        ready: list[Layer] = []
+        functions: list[Middleware] = []
+        for one in middleware:
+            if isinstance(one, Layer):
+                if functions or self._middleware:
+                    raise ValueError(
+                        f"{one!r} runs before any Python: it must be named before the functions"
+                    )
+                ready.append(one)
+            elif callable(one):
+                functions.append(one)
+            else:
+                raise TypeError(
+                    f"middleware is a function, or made by gohttp.middleware, not {one!r}"
+                )
+        if functions and self._has_handlers:
             raise RuntimeError("use() must come before the routes, or some would be left out")
-        self._middleware += middleware
+        if ready:
+            self._routes.use(ready)
+        self._middleware += functions
 
     def mount(self, prefix: str, app: object, *, interface: Interface | None = None) -> None:
         """Give everything at and below `prefix` to another `Mux`, a WSGI or an ASGI app.

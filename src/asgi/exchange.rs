@@ -138,15 +138,16 @@ impl Exchange {
 
     /// Takes a message of the application. Returns what to wait for before the next.
     fn take(&self, py: Python<'_>, sent: Sent) -> PyResult<Until> {
-        let taken = self.with(|request, writer| {
-            let (result, ended) = self.pass_on(writer, sent);
-            if ended && result != Err(WriteError::NotStarted) {
-                // Whoever still waits in receive() is told that there is nothing more to come.
-                request.conclude();
-            }
-            let mut cx = Context::from_waker(std::task::Waker::noop());
-            (result, ended || writer.poll_room(&mut cx).is_ready())
-        });
+        let length = match &sent {
+            Sent::Body { data, .. } => data.len(),
+            _ => 0,
+        };
+        let takes_time = length >= ResponseWriter::HEAVY
+            && self.with(|_, writer| writer.takes_time(length)).unwrap_or_default();
+        let taken = match takes_time {
+            true => py.detach(|| self.give(sent)),
+            false => self.give(sent),
+        };
         let (result, room) = taken.unwrap_or((Err(WriteError::Ended), true));
         // Below, exceptions are made, which may let go of the GIL: the writer is not locked.
         match result {
@@ -174,6 +175,19 @@ impl Exchange {
                 "a message was sent after the end of the response, or of its body",
             )),
         }
+    }
+
+    /// Gives a message to the writer. Returns whether there is room for more.
+    fn give(&self, sent: Sent) -> Option<(Result<(), WriteError>, bool)> {
+        self.with(|request, writer| {
+            let (result, ended) = self.pass_on(writer, sent);
+            if ended && result != Err(WriteError::NotStarted) {
+                // Whoever still waits in receive() is told that there is nothing more to come.
+                request.conclude();
+            }
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            (result, ended || writer.poll_room(&mut cx).is_ready())
+        })
     }
 
     fn conclude(&self, py: Python<'_>, outcome: Outcome) {

@@ -7,12 +7,14 @@ use super::interrupt::is_timeout;
 use super::log_sink;
 use crate::http::{RequestHead, ResponseWriter, WriteError};
 
-/// A request in a log line: `GET /path`.
+/// A request in a log line: `GET /path`, and its name if it has one.
 pub(crate) fn describe(head: &RequestHead) -> String {
+    let name = head.id().map(|id| format!(" ({})", String::from_utf8_lossy(id)));
     format!(
-        "{} {}",
+        "{} {}{}",
         String::from_utf8_lossy(head.method()),
-        String::from_utf8_lossy(head.path()).escape_default()
+        String::from_utf8_lossy(head.path()).escape_default(),
+        name.unwrap_or_default()
     )
 }
 

@@ -23,12 +23,17 @@ pub enum Part {
 }
 
 impl Part {
-    /// How many bytes it is.
-    pub(crate) fn len(&self) -> u64 {
+    /// How many bytes it has.
+    pub fn len(&self) -> u64 {
         match self {
             Self::Data(data) => data.len() as u64,
             Self::File(file) => file.len(),
         }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use super::dispatch::ConnInfo;
+use super::dispatch::{ConnInfo, Peer};
 use super::head::RequestHead;
 
 /// A client as its proxy describes it.
@@ -22,6 +22,15 @@ pub fn forwarded(head: &RequestHead, conn: &ConnInfo) -> Forwarded {
         Some(proxies) => Forwarded { client: client(head, proxies), scheme: scheme(head) },
         None => Forwarded::default(),
     }
+}
+
+/// The address of who sent a request: as a trusted proxy tells it, else that of the connection.
+/// `None` on a Unix socket.
+pub fn client_of(head: &RequestHead, conn: &ConnInfo) -> Option<IpAddr> {
+    forwarded(head, conn).client.or(match &conn.peer {
+        Peer::Tcp(address) => Some(address.ip().to_canonical()),
+        Peer::Unix(_) => None,
+    })
 }
 
 /// Each proxy adds its client at the end: the last one that is no trusted proxy itself is the
@@ -68,7 +77,7 @@ fn values<'a>(head: &'a RequestHead, name: &'static [u8]) -> impl Iterator<Item 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Peer, RequestHeadBuilder, Version};
+    use crate::http::{RequestHeadBuilder, Version};
 
     fn read(fields: &[(&str, &str)], trusted: bool) -> Forwarded {
         let mut builder = RequestHeadBuilder::new(b"GET", Version::Http11, 64);

@@ -70,13 +70,14 @@ pub struct Field<'a> {
 
 /// The fields of a request, and what they say of its host and body. Requests that repeat the
 /// fields of the one before share them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct FieldBlock {
     buf: Vec<u8>,
     spans: SmallVec<[FieldSpan; 12]>,
     host: Option<Span>,
     content_length: Option<u64>,
     chunked: bool,
+    id: Option<Span>,
 }
 
 impl FieldBlock {
@@ -233,6 +234,23 @@ impl RequestHead {
             && self.fields().any(|f| f.name == b"connection" && list_has(f.value, b"upgrade"))
             && !self.chunked()
             && self.content_length().unwrap_or(0) == 0
+    }
+
+    /// What logs call the request, if it has been given a name.
+    pub fn id(&self) -> Option<&[u8]> {
+        self.fields.id.map(|span| span.of(&self.fields.buf))
+    }
+
+    /// Names the request: from now on that is its `X-Request-Id`, whatever the client sent.
+    pub fn set_id(&mut self, id: &[u8]) {
+        // Requests that share these fields keep theirs.
+        let fields = Arc::make_mut(&mut self.fields);
+        let name = fields.push(b"x-request-id");
+        let value = fields.push(id);
+        let buf = &fields.buf;
+        fields.spans.retain(|field| field.name.of(buf) != b"x-request-id");
+        fields.spans.push(FieldSpan { name, value });
+        fields.id = Some(value);
     }
 
     /// Whether the other head has the same fields in the same order.

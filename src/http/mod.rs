@@ -4,14 +4,17 @@
 //! gives them to a [`Dispatch`]. These two handles are the only way in and out: native, WSGI and
 //! ASGI are adapters on them.
 
+mod accept;
 mod body;
 mod dispatch;
 mod fields;
 mod file_part;
+mod filter;
 mod forwarded;
 mod head;
 mod link;
 mod read_room;
+mod recode;
 #[cfg(any(feature = "python", feature = "c"))]
 mod redirect;
 mod request;
@@ -21,13 +24,15 @@ pub(crate) mod sniff;
 mod upgrade;
 mod writer;
 
+pub(crate) use accept::coding_weights;
 pub use body::{BodyError, BodyEvent, BodySink};
 pub(crate) use dispatch::TICK;
 pub use dispatch::{ConnInfo, Dispatch, Kept, Peer, Prebuffer, Room};
 pub use fields::{FieldError, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};
 pub use file_part::{FilePart, Part};
-pub use forwarded::{Forwarded, forwarded};
+pub use filter::{Filter, Leaving, Recoder};
+pub use forwarded::{Forwarded, client_of, forwarded};
 pub(crate) use head::FieldBlock;
 pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;

@@ -54,6 +54,17 @@ impl Request {
         self.link.poll_body_into(sink, cx)
     }
 
+    /// Allows the body `limit` bytes, if it has not been allowed less. One that turns out to be
+    /// longer fails with [`BodyError::TooLarge`], and the client gets 413 if the response has not
+    /// begun. Returns whether it is longer already, by what it declares or what has come.
+    #[must_use]
+    pub fn limit_body(&self, limit: u64) -> bool {
+        // What is asked for by another protocol's name is followed by no body.
+        self.head.protocol().is_none()
+            && (self.link.limit_upload(limit)
+                || self.head.content_length().is_some_and(|length| length > limit))
+    }
+
     /// Whether the whole body has been received, so that reading it never waits.
     pub fn body_complete(&self) -> bool {
         self.link.upload_complete()

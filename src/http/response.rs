@@ -1,6 +1,8 @@
 //! A response's head: status and fields, kept as the lines that HTTP/1 sends.
 
-use super::fields::{FieldError, is_field_value, is_hop_by_hop, is_token, parse_content_length};
+use super::fields::{
+    FieldError, is_field_value, is_hop_by_hop, is_token, list_has, parse_content_length,
+};
 
 /// Status and header fields of a response.
 ///
@@ -117,7 +119,7 @@ impl ResponseHead {
                 Ok(true)
             }
             10 if name.eq_ignore_ascii_case(b"connection") => {
-                self.close |= super::fields::list_has(value, b"close");
+                self.close |= list_has(value, b"close");
                 Ok(false)
             }
             _ => Ok(!is_hop_by_hop(name)),
@@ -142,6 +144,43 @@ impl ResponseHead {
     /// Declares the length of the body.
     pub fn set_content_length(&mut self, length: u64) {
         self.content_length = Some(length);
+    }
+
+    /// Takes the declared length back: it will be another.
+    pub(crate) fn clear_content_length(&mut self) {
+        self.content_length = None;
+    }
+
+    /// Sets a field that is known to be well-formed and of no special meaning, in place of all that
+    /// have its name.
+    pub(crate) fn replace(&mut self, name: &[u8], value: &[u8]) {
+        self.remove(name);
+        self.push_raw(name, value);
+    }
+
+    /// Removes all fields with this name, in whatever case.
+    pub(crate) fn remove(&mut self, name: &[u8]) {
+        if self.get(name).is_none() {
+            return;
+        }
+        let mut kept = Vec::with_capacity(self.lines.len());
+        for line in self.lines.split_inclusive(|&b| b == b'\n') {
+            let known = memchr::memchr(b':', line).map(|colon| &line[..colon]);
+            if !known.is_some_and(|known| known.eq_ignore_ascii_case(name)) {
+                kept.extend_from_slice(line);
+            }
+        }
+        self.lines = kept;
+    }
+
+    /// Says that the response depends on the request's field `name` (RFC 9110 section 12.5.5).
+    pub(crate) fn vary_on(&mut self, name: &[u8]) {
+        let said = self.fields().any(|(known, value)| {
+            known.eq_ignore_ascii_case(b"vary") && (list_has(value, name) || list_has(value, b"*"))
+        });
+        if !said {
+            self.push_raw(b"vary", name);
+        }
     }
 
     /// Whether the application gave a `Date`.

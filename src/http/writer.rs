@@ -10,7 +10,9 @@ use bytes::Bytes;
 
 use super::body::BodyError;
 use super::file_part::{FilePart, Part};
+use super::filter::{Filter, Leaving, Recoder};
 use super::link::{Link, Progress};
+use super::recode;
 use super::response::{ResponseHead, bodiless};
 use super::upgrade::{Relay, Upgrade};
 use crate::wake::WakeQueue;
@@ -67,9 +69,23 @@ pub struct ResponseWriter {
     /// Bytes still missing to the declared length.
     remaining: Option<u64>,
     stage: Stage,
+    filtered: Filtered,
+}
+
+/// How a response is changed.
+#[derive(Debug)]
+enum Filtered {
+    Not,
+    /// By what the filters say when the head leaves.
+    Waiting,
+    /// Its body is coded.
+    Coding(Box<dyn Recoder>),
 }
 
 impl ResponseWriter {
+    /// Fewer bytes than these are coded sooner than a lock is handed over and back.
+    pub const HEAVY: usize = 16 * 1024;
+
     pub(super) fn new(link: Arc<Link>, head_request: bool) -> Self {
         Self {
             link,
@@ -78,7 +94,27 @@ impl ResponseWriter {
             bodiless: false,
             remaining: None,
             stage: Stage::Fresh,
+            filtered: Filtered::Not,
         }
+    }
+
+    /// Has `filter` change the response as it leaves; those that come later before those that are
+    /// there. Without effect once the head has left, and on upgraded connections.
+    pub fn add_filter(&mut self, filter: Arc<dyn Filter>) {
+        if !self.committed() {
+            self.filtered = Filtered::Waiting;
+            self.link.push_filter(filter);
+        }
+    }
+
+    /// Whether so many bytes may have to be coded when they are written, which takes its time:
+    /// callers may want to let go of what others wait for.
+    pub fn takes_time(&self, length: usize) -> bool {
+        length >= Self::HEAVY && self.is_filtered()
+    }
+
+    fn is_filtered(&self) -> bool {
+        !matches!(self.filtered, Filtered::Not)
     }
 
     /// Whether the head has been given.
@@ -330,6 +366,13 @@ impl ResponseWriter {
             return self.finish(Bytes::new());
         }
         self.flush()?;
+        if let Filtered::Coding(mut coder) = std::mem::replace(&mut self.filtered, Filtered::Not) {
+            let Ok(rest) = coder.recode(Bytes::new(), true) else {
+                self.abort();
+                return Err(WriteError::Ended);
+            };
+            self.give(rest, Progress::Open)?;
+        }
         self.stage = Stage::Ended;
         if self.link.give_trailers(trailers) { Ok(()) } else { Err(WriteError::Gone) }
     }
@@ -395,11 +438,31 @@ impl ResponseWriter {
     }
 
     fn give_part(&mut self, part: Option<Part>, progress: Progress) -> Result<(), WriteError> {
-        if self.link.give(self.head.take(), part, progress) {
-            Ok(())
+        let there = if self.is_filtered() {
+            self.give_filtered(part, progress)
         } else {
-            Err(WriteError::Gone)
+            self.link.give(self.head.take(), part, progress)
+        };
+        if there { Ok(()) } else { Err(WriteError::Gone) }
+    }
+
+    fn give_filtered(&mut self, part: Option<Part>, progress: Progress) -> bool {
+        let mut head = self.head.take();
+        let mut coder = match std::mem::replace(&mut self.filtered, Filtered::Not) {
+            Filtered::Coding(coder) => Some(coder),
+            _ => None,
+        };
+        if let Some(head) = &mut head {
+            let leaving =
+                Leaving { first: part.as_ref(), progress, head_request: self.head_request };
+            coder = recode::leave(&self.link, head, &leaving);
         }
+        if coder.is_none() {
+            return self.link.give(head, part, progress);
+        }
+        let there = recode::give(&self.link, &mut coder, head, part, progress);
+        self.filtered = coder.map_or(Filtered::Not, Filtered::Coding);
+        there
     }
 }
 

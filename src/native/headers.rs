@@ -37,6 +37,11 @@ impl Headers {
         look(&lock(&self.fields))
     }
 
+    /// Forgets all fields.
+    pub(super) fn clear(&self) {
+        lock(&self.fields).clear();
+    }
+
     /// A copy of all fields.
     fn snapshot(&self) -> Vec<(String, String)> {
         lock(&self.fields).clone()

@@ -5,7 +5,7 @@ use std::os::fd::IntoRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Context;
 
 use bytes::Bytes;
@@ -33,6 +33,17 @@ struct State {
     buffer: Vec<u8>,
     /// The first write has happened: status and headers are settled.
     settled: bool,
+}
+
+impl State {
+    /// Gives what is buffered to the client.
+    fn pass_on(&mut self) -> Result<(), Fault> {
+        let buffer = std::mem::take(&mut self.buffer);
+        if buffer.is_empty() {
+            return Ok(self.writer.flush()?);
+        }
+        Ok(self.writer.write(buffer.into())?)
+    }
 }
 
 /// Writes the response of one request. May be used from any thread until the handler has ended;
@@ -122,16 +133,16 @@ impl NativeWriter {
     }
 
     /// Sends what is buffered as a part of a longer body.
-    fn send(&self, py: Python<'_>, state: &mut State) -> Result<(), Fault> {
+    fn send(&self, py: Python<'_>, mut state: MutexGuard<'_, State>) -> Result<(), Fault> {
         if !state.writer.started() {
-            let head = self.head(py, state)?;
+            let head = self.head(py, &state)?;
             state.writer.start(head)?;
         }
-        let buffer = std::mem::take(&mut state.buffer);
-        if buffer.is_empty() {
-            return Ok(state.writer.flush()?);
+        if state.writer.takes_time(state.buffer.len()) {
+            drop(state);
+            return py.detach(|| lock(&self.state).pass_on());
         }
-        Ok(state.writer.write(buffer.into())?)
+        state.pass_on()
     }
 
     /// Calls `gohttp._response.NAME`.
@@ -188,7 +199,7 @@ impl NativeWriter {
                 if state.buffer.len() <= BUFFER {
                     return Ok(written);
                 }
-                self.send(py, &mut state)
+                self.send(py, state)
             }
         };
         sent.map_err(|fault: Fault| self.raise(py, fault))?;
@@ -343,7 +354,7 @@ impl NativeWriter {
         let sent = {
             let mut state = lock(&self.state);
             state.settled = true;
-            self.send(py, &mut state)
+            self.send(py, state)
         };
         sent.map_err(|fault| fault.raise(py))?;
         self.wait_for_room(py);
@@ -363,14 +374,33 @@ impl NativeWriter {
         Ok(future)
     }
 
+    /// Forgets what has been written and set, if none of it has been sent. Returns whether that is
+    /// so.
+    #[pyo3(name = "_reset")]
+    fn reset(&self, py: Python<'_>) -> bool {
+        let mut state = lock(&self.state);
+        if state.writer.started() {
+            return false;
+        }
+        state.buffer.clear();
+        (state.status, state.settled) = (None, false);
+        if let Some(headers) = &*lock(&self.headers) {
+            headers.bind(py).get().clear();
+        }
+        true
+    }
+
+    /// Whether nothing has been written, and no status set.
+    #[pyo3(name = "_untouched")]
+    fn untouched(&self) -> bool {
+        let state = lock(&self.state);
+        !state.settled && state.status.is_none() && !state.writer.started()
+    }
+
     /// What a handler has returned. Raises `TypeError` if that was meant to be the response.
     #[pyo3(name = "_returned")]
     pub(super) fn returned(&self, result: &Bound<'_, PyAny>) -> PyResult<()> {
-        let untouched = {
-            let state = lock(&self.state);
-            !state.settled && state.status.is_none() && !state.writer.started()
-        };
-        if result.is_none() || !untouched {
+        if result.is_none() || !self.untouched() {
             return Ok(());
         }
         Err(PyTypeError::new_err(format!(
@@ -382,19 +412,14 @@ impl NativeWriter {
 
     /// Ends the response of an `async def` handler; called for it when it has returned.
     #[pyo3(name = "_end")]
-    fn end_async(
-        &self,
-        py: Python<'_>,
-        req: &NativeRequest,
-        what: &str,
-        error: Option<Bound<'_, PyAny>>,
-    ) {
+    fn end_async(&self, py: Python<'_>, req: &NativeRequest, error: Option<Bound<'_, PyAny>>) {
+        let what = || app::describe(req.head());
         let result = match error {
             Some(error) => Err(PyErr::from_value(error)),
-            None => self.end(py, &|| what.to_owned()).map_err(|fault| fault.raise(py)),
+            None => self.end(py, &what).map_err(|fault| fault.raise(py)),
         };
         if let Err(error) = result {
-            self.fail(py, what, &error);
+            self.fail(py, &what(), &error);
         }
         req.close_form(py);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::http::{ConnInfo, RequestHead, forwarded};
+use crate::http::{ConnInfo, RequestHead, ResponseHead, forwarded};
 
 /// Writes access lines. It exists only where they are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +13,8 @@ pub(crate) struct AccessLog;
 pub(crate) struct AccessEntry {
     began: Instant,
     line: String,
+    /// What the response names the request, with a space before it.
+    id: String,
 }
 
 impl AccessLog {
@@ -27,15 +29,23 @@ impl AccessLog {
             String::from_utf8_lossy(&head.target()).escape_default(),
             head.version().as_str()
         );
-        AccessEntry { began: Instant::now(), line }
+        AccessEntry { began: Instant::now(), line, id: String::new() }
     }
 }
 
 impl AccessEntry {
-    /// Writes the line: peer, request, status, bytes of the body, milliseconds.
+    /// Notes what the response says of the request: its `X-Request-Id`.
+    pub(crate) fn note(&mut self, head: &ResponseHead) {
+        if let Some(id) = head.get(b"x-request-id") {
+            self.id = format!(" {}", id.escape_ascii());
+        }
+    }
+
+    /// Writes the line: peer, request, status, bytes of the body, milliseconds, and the request's
+    /// name if it has one.
     pub(crate) fn end(self, status: u16, bytes: u64, whole: bool) {
         let milliseconds = self.began.elapsed().as_secs_f64() * 1e3;
         let note = if whole { "" } else { " incomplete" };
-        log::info!(target: "gohttp.access", "{} {status} {bytes} {milliseconds:.2}ms{note}", self.line);
+        log::info!(target: "gohttp.access", "{} {status} {bytes} {milliseconds:.2}ms{note}{}", self.line, self.id);
     }
 }

@@ -1,15 +1,16 @@
 //! The engine's end of a site: who answers which request.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use super::gate::Gate;
 use super::table::{By, Found, Shared};
+use super::ways::Ways;
 use crate::asgi::InboxDispatch;
 use crate::bridge::baton::BatonDispatch;
-use crate::http::{
-    Dispatch, Prebuffer, Request, RequestHead, ResponseHead, ResponseWriter, Room, reason_phrase,
-    redirect,
-};
+use crate::http::{Dispatch, Prebuffer, Request, RequestHead, ResponseWriter, Room};
+use crate::middleware::{Entered, Stack};
 
 /// What may not stand in a path as it is (RFC 3986 section 3.3); `%` may be an escape already.
 const PATH: &AsciiSet = &CONTROLS
@@ -34,8 +35,7 @@ pub(super) struct SiteDispatch {
     /// As clients send it: percent-encoded.
     root_path: String,
     threads: BatonDispatch,
-    /// Where there are ASGI applications.
-    event_loop: Option<InboxDispatch>,
+    ways: Arc<Ways>,
 }
 
 impl SiteDispatch {
@@ -47,93 +47,81 @@ impl SiteDispatch {
         event_loop: Option<InboxDispatch>,
     ) -> Self {
         let root_path = utf8_percent_encode(root_path.trim_end_matches('/'), PATH).to_string();
-        Self { table, root_path, threads, event_loop }
+        Self { table, root_path, threads, ways: Arc::new(Ways::new(event_loop)) }
     }
 
-    fn find(&self, head: &RequestHead) -> Found {
+    /// Where a request goes, and the layers on its way there.
+    fn find(&self, head: &RequestHead) -> (Found, Stack) {
         let whole = head.path();
         let path = match whole.strip_prefix(self.root_path.as_bytes()) {
             Some([]) => b"/",
             Some(below) if below[0] == b'/' => below,
             _ => whole,
         };
-        match self.table.find(head.method(), head.host().unwrap_or_default(), path) {
+        let mut stack = Stack::default();
+        let host = head.host().unwrap_or_default();
+        let found = match self.table.find(head.method(), host, path, &mut stack) {
             // To clients the prefix is there, whether the proxy has taken it away or not.
             Found::Redirect(path) => Found::Redirect(format!("{}{path}", self.root_path)),
             found => found,
+        };
+        (found, stack)
+    }
+
+    /// Sends a request through the layers. Gives it back if it came through.
+    fn enter(
+        &self,
+        found: Found,
+        stack: Stack,
+        mut request: Request,
+        mut writer: ResponseWriter,
+    ) -> Option<(Found, Request, ResponseWriter)> {
+        match stack.enter(&mut request, &mut writer) {
+            Entered::Through => Some((found, request, writer)),
+            Entered::Answered => None,
+            Entered::Waits(at) => {
+                request.routed = Some(Gate::target(stack, at, found, self.ways.clone()));
+                self.threads.dispatch(request, writer);
+                None
+            }
         }
     }
 }
 
 impl Dispatch for SiteDispatch {
-    fn dispatch(&self, mut request: Request, mut writer: ResponseWriter) {
-        match self.find(&request.head) {
-            Found::To(by, routed) => {
-                request.routed = Some(routed);
-                match (by, &self.event_loop) {
-                    // Threads speak HTTP only, whatever the loop speaks.
-                    (By::Thread, _) if request.head.protocol().is_some() => writer.fail(501),
-                    (By::Thread, _) => self.threads.dispatch(request, writer),
-                    (By::Loop, Some(event_loop)) => event_loop.dispatch(request, writer),
-                    // There is a loop where there are applications for it.
-                    (By::Loop, None) => writer.fail(500),
-                    (By::Engine(answers), _) => answers.dispatch(request, writer),
-                }
-            }
-            Found::Redirect(path) => {
-                respond_with(redirect(&request.head, &path), Bytes::new(), &mut writer);
-            }
-            Found::NotAllowed(allow) => {
-                let mut head = plain(405);
-                // Methods are tokens.
-                let _ = head.push(b"allow", allow.join(", ").as_bytes());
-                respond(head, &mut writer);
-            }
-            Found::Nothing => respond(plain(404), &mut writer),
+    fn dispatch(&self, request: Request, writer: ResponseWriter) {
+        let (found, stack) = self.find(&request.head);
+        let entered = match stack.is_empty() {
+            true => Some((found, request, writer)),
+            false => self.enter(found, stack, request, writer),
+        };
+        let sync =
+            entered.and_then(|(found, request, writer)| self.ways.go(found, request, writer));
+        if let Some((request, writer)) = sync {
+            self.threads.dispatch(request, writer);
         }
     }
 
     fn speaks(&self, protocol: &[u8]) -> bool {
-        self.event_loop.as_ref().is_some_and(|event_loop| event_loop.speaks(protocol))
+        self.ways.speaks(protocol)
     }
 
     fn tick(&self) {
         self.threads.tick();
-        if let Some(event_loop) = &self.event_loop {
-            event_loop.tick();
-        }
+        self.ways.tick();
     }
 
     fn room(&self) -> Room {
         // Who comes next is not known.
-        match &self.event_loop {
-            Some(event_loop) => event_loop.room(),
-            None => self.threads.room(),
-        }
+        self.ways.room().unwrap_or_else(|| self.threads.room())
     }
 
     fn prebuffer(&self, head: &RequestHead) -> Prebuffer {
         match self.find(head) {
-            Found::To(By::Thread, _) => self.threads.prebuffer(head),
+            (Found::To(By::Thread, _), stack) if stack.awaits_body(head) => {
+                self.threads.prebuffer(head)
+            }
             _ => Prebuffer::default(),
         }
     }
-}
-
-fn plain(status: u16) -> ResponseHead {
-    ResponseHead::text(status, body(status).len())
-}
-
-fn body(status: u16) -> String {
-    format!("{status} {}\n", reason_phrase(status))
-}
-
-fn respond(head: ResponseHead, writer: &mut ResponseWriter) {
-    let body = body(head.status());
-    respond_with(head, body.into(), writer);
-}
-
-fn respond_with(head: ResponseHead, body: Bytes, writer: &mut ResponseWriter) {
-    // The only error here is a client gone, whom nothing can be told.
-    let _ = writer.respond(head, body);
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
+use super::gate::Gate;
 use crate::bridge::app;
 use crate::bridge::baton::{Baton, SyncHandler};
 use crate::http::{Request, ResponseWriter};
@@ -22,6 +23,12 @@ impl SyncHandler for SiteHandler {
             Ok(route) => return self.0.handle(py, baton, &route, request, writer),
             Err(target) => target,
         };
+        if let Some(gate) = target.downcast_ref::<Gate>() {
+            if let Some((request, writer)) = gate.pass(py, request, writer) {
+                self.handle(py, baton, request, writer);
+            }
+            return;
+        }
         match target.downcast_ref::<WsgiMount>().and_then(WsgiMount::handler) {
             Some(handler) => handler.handle(py, baton, request, writer),
             // Dropped, the writer answers 500.

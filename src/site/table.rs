@@ -8,10 +8,12 @@ use percent_encoding::percent_decode_str;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use super::layer::ReadyLayer;
 use super::static_files::StaticFiles;
 use crate::asgi::AsgiMount;
 use crate::files::Files;
 use crate::http::{Dispatch, Routed};
+use crate::middleware::{Layer, Layers, Stack};
 use crate::mux::{Match, Mux, PatternError};
 use crate::native::Route;
 use crate::wsgi::WsgiMount;
@@ -29,6 +31,7 @@ enum Target {
 }
 
 /// Who answers a request.
+#[derive(Clone)]
 pub(super) enum By {
     /// A thread.
     Thread,
@@ -39,6 +42,7 @@ pub(super) enum By {
 }
 
 /// Where a request goes.
+#[derive(Clone)]
 pub(super) enum Found {
     To(By, Routed),
     /// To another path, escaped.
@@ -57,6 +61,8 @@ pub(super) enum Mounted {
 #[derive(Default)]
 struct Table {
     mux: Mux<Target>,
+    /// What all requests meet that come here.
+    layers: Option<Layers>,
     /// Prefixes and what is mounted there, in order.
     mounts: Vec<(String, Target)>,
     /// Where this table itself is mounted.
@@ -78,9 +84,12 @@ impl Shared {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds what a path, as sent, leads to.
-    pub(super) fn find(&self, method: &[u8], host: &[u8], path: &[u8]) -> Found {
+    /// Finds what a path, as sent, leads to. The layers on the way there are put on `stack`.
+    pub(super) fn find(&self, method: &[u8], host: &[u8], path: &[u8], stack: &mut Stack) -> Found {
         let table = self.read();
+        if let Some(layers) = &table.layers {
+            stack.push(layers.clone());
+        }
         let (target, values) = match table.mux.find(method, host, path) {
             Match::Handler { handler, values, .. } => {
                 let text = |(_, value): (_, &[u8])| String::from_utf8_lossy(value).into_owned();
@@ -106,7 +115,7 @@ impl Shared {
             Target::Table(inner, segments) => {
                 let (prefix, below) = split_prefix(path, *segments);
                 let below = if below.is_empty() { b"/" } else { below };
-                match inner.find(method, host, below) {
+                match inner.find(method, host, below, stack) {
                     Found::Redirect(below) => {
                         Found::Redirect(format!("{}{below}", String::from_utf8_lossy(prefix)))
                     }
@@ -202,6 +211,23 @@ impl Routes {
         let names = crate::mux::wildcards(pattern).map_err(refused)?;
         let route = Route { handler, is_async, pattern: pattern.to_owned(), names };
         self.0.write().mux.handle(pattern, Target::Native(Arc::new(route))).map_err(refused)
+    }
+
+    /// Puts layers inside of those that are there, around all that the table leads to. Raises
+    /// `RuntimeError` while a server runs.
+    #[pyo3(name = "use")]
+    fn use_layers(&self, layers: Vec<PyRef<'_, ReadyLayer>>) -> PyResult<()> {
+        let mut table = self.0.write();
+        if table.serving {
+            return Err(PyRuntimeError::new_err(
+                "no middleware can be added any more: the server is running; call use() before that",
+            ));
+        }
+        let before = table.layers.iter().flat_map(|layers| layers.iter().cloned());
+        let all: Vec<Arc<dyn Layer>> =
+            before.chain(layers.iter().map(|layer| layer.0.clone())).collect();
+        table.layers = (!all.is_empty()).then(|| all.into());
+        Ok(())
     }
 
     /// Mounts a WSGI application. Raises `ValueError` for a bad prefix, `RuntimeError` while a

@@ -21,9 +21,9 @@ pub(super) fn send(
     iterable: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let sent = if let Ok(list) = iterable.cast_exact::<PyList>() {
-        return send_known(exchange, list.iter());
+        return send_known(py, exchange, list.iter());
     } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
-        return send_known(exchange, tuple.iter());
+        return send_known(py, exchange, tuple.iter());
     } else {
         match iterable.cast_exact::<FileWrapper>() {
             Ok(file) => send_file(py, exchange, file),
@@ -55,6 +55,7 @@ fn close(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) {
 
 /// A list or tuple: all of it is there, so its length is known.
 fn send_known<'py>(
+    py: Python<'py>,
     exchange: &Exchange,
     items: impl Iterator<Item = Bound<'py, PyAny>>,
 ) -> PyResult<()> {
@@ -62,9 +63,10 @@ fn send_known<'py>(
     for item in items {
         pieces.push(piece(&item)?);
     }
-    let ended = exchange.write(|writer| {
+    let length = pieces.iter().map(Bytes::len).sum();
+    let ended = exchange.give(py, length, |writer| {
         if writer.started() {
-            writer.declare_length(pieces.iter().map(|piece| piece.len() as u64).sum());
+            writer.declare_length(length as u64);
         }
         let last = pieces.pop().unwrap_or_default();
         for piece in pieces {
@@ -145,7 +147,8 @@ pub(super) fn write(py: Python<'_>, exchange: &Exchange, data: Bytes) -> Result<
     if data.is_empty() {
         return Ok(false);
     }
-    let all = exchange.write(|writer| writer.write(data).map(|()| writer.is_satisfied()))?;
+    let all = exchange
+        .give(py, data.len(), |writer| writer.write(data).map(|()| writer.is_satisfied()))?;
     exchange.baton().wait(py, |cx| match &exchange.state().writer {
         Some(writer) => writer.poll_room(cx),
         None => Poll::Ready(()),

@@ -55,6 +55,25 @@ impl Exchange {
         self.write(|writer| Ok(writer.is_expired())) == Ok(true)
     }
 
+    /// As [`Self::write`], for `length` bytes of the body: the GIL is not held while many are
+    /// compressed.
+    pub(super) fn give<T: Send>(
+        &self,
+        py: Python<'_>,
+        length: usize,
+        f: impl FnOnce(&mut ResponseWriter) -> Result<T, WriteError> + Send,
+    ) -> Result<T, WriteError> {
+        let mut state = self.state();
+        match &mut state.writer {
+            Some(writer) if !writer.takes_time(length) => f(writer),
+            Some(_) => {
+                drop(state);
+                py.detach(|| self.write(f))
+            }
+            None => Err(WriteError::Ended),
+        }
+    }
+
     /// The request in a log line.
     pub(super) fn describe(&self) -> String {
         self.state().request.as_ref().map(|r| app::describe(&r.head)).unwrap_or_default()

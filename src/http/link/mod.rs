@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use super::body::BodyError;
 use super::dispatch::ConnInfo;
 use super::file_part::Part;
+use super::filter::Filter;
 use super::response::ResponseHead;
 use super::upgrade::Upgrade;
 use crate::wake::{WakeQueue, lock};
@@ -90,6 +91,8 @@ struct State {
     trailers: Option<Box<ResponseHead>>,
     takes: u64,
     progress: Progress,
+    /// What changes the head as it leaves, the outermost first.
+    filters: Vec<Arc<dyn Filter>>,
     /// Who waits for room for more of the response.
     writers: Vec<Waker>,
 
@@ -110,6 +113,7 @@ impl State {
             trailers: None,
             takes: 0,
             progress: Progress::Open,
+            filters: Vec::new(),
             writers: Vec::new(),
             hung_up: false,
         }
@@ -254,6 +258,14 @@ impl Link {
         out
     }
 
+    /// A head that the connection itself answers with, in the handler's place: what is added to the
+    /// handler's is added to it too.
+    pub(crate) fn refine(&self, head: &mut ResponseHead) {
+        for filter in self.filters().iter().rev() {
+            filter.fields(head);
+        }
+    }
+
     /// The client has taken some of what was taken from here before: it has not stalled.
     pub(crate) fn note_progress(&self) {
         lock(&self.state).takes += 1;
@@ -369,6 +381,15 @@ impl Link {
             self.wake_connection();
         }
         there
+    }
+
+    pub(super) fn push_filter(&self, filter: Arc<dyn Filter>) {
+        lock(&self.state).filters.push(filter);
+    }
+
+    /// The filters; the connection may need them for an answer in place of the handler's.
+    pub(super) fn filters(&self) -> Vec<Arc<dyn Filter>> {
+        lock(&self.state).filters.clone()
     }
 
     pub(super) fn push_interim(&self, head: ResponseHead) {

@@ -30,6 +30,10 @@ pub(super) struct Upload {
     stage: Stage,
     chunks: VecDeque<Bytes>,
     buffered: usize,
+    /// Bytes that have come into this window.
+    received: u64,
+    /// How many may come, beside what the server allows.
+    limit: u64,
     /// Where what comes goes, while a reader waits for that.
     sink: Option<Box<dyn BodySink>>,
     /// The handler has asked for the body: what `Expect: 100-continue` waits for.
@@ -55,6 +59,8 @@ impl Upload {
             stage: if has_body { Stage::Open } else { Stage::Ended },
             chunks: VecDeque::new(),
             buffered: 0,
+            received: 0,
+            limit: u64::MAX,
             sink: None,
             asked: false,
             uploader: None,
@@ -133,22 +139,30 @@ impl Link {
     }
 
     /// Gives request bytes to the handler.
-    pub fn push_upload(&self, data: Bytes) {
+    ///
+    /// # Errors
+    /// [`BodyError::TooLarge`] beyond the limit that was set for this request.
+    pub fn push_upload(&self, data: Bytes) -> Result<(), BodyError> {
         if data.is_empty() {
-            return;
+            return Ok(());
         }
         let readers = {
             let mut state = lock(&self.state);
             if self.gone() {
-                return;
+                return Ok(());
+            }
+            state.upload.received += data.len() as u64;
+            if state.upload.received > state.upload.limit {
+                return Err(BodyError::TooLarge);
             }
             state.upload.push(data);
             if !state.upload.readable() {
-                return;
+                return Ok(());
             }
             std::mem::take(&mut state.readers)
         };
         wake_all(readers);
+        Ok(())
     }
 
     /// Has `read` put up to `max` bytes of the body where the reader wants them; `None` if there
@@ -275,6 +289,13 @@ impl Link {
             Some(uploader) => self.connection.queue.push(uploader),
             None => self.wake_connection(),
         }
+    }
+
+    /// Bytes beyond `limit` are not taken. Returns whether so many have come already.
+    pub(in crate::http) fn limit_upload(&self, limit: u64) -> bool {
+        let upload = &mut lock(&self.state).upload;
+        upload.limit = upload.limit.min(limit);
+        upload.received > upload.limit
     }
 
     /// Whether the whole body is here.

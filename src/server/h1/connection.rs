@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
 use super::encode::{Answering, encode_head};
+use super::exchange::Exchange;
 use super::parse::{self, Parsed, Reject};
 use super::repeat::Heads;
 use super::write_buf::WriteBuf;
@@ -284,23 +285,34 @@ impl<I: Transport> Connection<I> {
             parse::method_of(&self.read).map(|m| format!(" ({m})")).unwrap_or_default(),
             reject.why
         );
-        self.respond_plain(reject.status, false);
+        self.respond_plain(reject.status, None);
         self.close(false).await;
     }
 
     /// Puts a small answer of the server's own in the write buffer; the connection ends after it.
-    /// Returns how many bytes its body has.
-    pub(crate) fn respond_plain(&mut self, status: u16, head_request: bool) -> u64 {
+    /// `exchange`: in place of whose answer.
+    pub(super) fn respond_plain(&mut self, status: u16, exchange: Option<&mut Exchange>) {
+        let head_request = exchange.as_ref().is_some_and(|e| e.answering.head_request);
         let body = format!("{status} {}\n", reason_phrase(status));
         let answering = Answering { version: Version::Http11, head_request, keep_alive: false };
         let date = self.cx.registry.date_of(&mut self.date);
+        let mut head = ResponseHead::text(status, body.len());
+        if exchange.is_some() {
+            self.link.refine(&mut head);
+        }
         self.write.append(|out| {
-            encode_head(out, &ResponseHead::text(status, body.len()), answering, date);
+            encode_head(out, &head, answering, date);
             if !head_request {
                 out.extend_from_slice(body.as_bytes());
             }
         });
-        if head_request { 0 } else { body.len() as u64 }
+        if let Some(exchange) = exchange {
+            exchange.status = status;
+            exchange.sent = if head_request { 0 } else { body.len() as u64 };
+            if let Some(access) = &mut exchange.access {
+                access.note(&head);
+            }
+        }
     }
 
     /// Gives the connection to who has taken it over.

@@ -289,8 +289,7 @@ impl<I: Transport> Connection<I> {
         if exchange.framing.is_some() {
             return After::Abort;
         }
-        exchange.status = 504;
-        exchange.sent = self.respond_plain(504, exchange.answering.head_request);
+        self.respond_plain(504, Some(exchange));
         After::Refuse
     }
 
@@ -363,8 +362,7 @@ impl<I: Transport> Connection<I> {
 
     fn reject_upload(&mut self, exchange: &mut Exchange, error: BodyError) {
         log::info!(target: "gohttp.request", "{} for a request from {}: {error}", error.status(), self.info.peer_host);
-        exchange.status = error.status();
-        exchange.sent = self.respond_plain(error.status(), exchange.answering.head_request);
+        self.respond_plain(error.status(), Some(exchange));
     }
 
     /// Whether an unread body is short enough to be thrown away; else the connection ends.

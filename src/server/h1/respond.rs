@@ -42,6 +42,9 @@ impl<I: Transport> Connection<I> {
             (framing, answering.keep_alive) = encode_head(buf, head, *answering, date);
         });
         exchange.framing = Some(framing);
+        if let Some(access) = &mut exchange.access {
+            access.note(head);
+        }
         exchange.status = head.status();
     }
 

@@ -112,7 +112,7 @@ impl Upload {
                 return Err(BodyError::TooLarge);
             }
             if let Some(link) = link {
-                link.push_upload(data);
+                link.push_upload(data)?;
                 if self.ended() {
                     link.end_upload(None);
                 }

@@ -183,6 +183,14 @@ impl CloseOnDrop {
             self.link.note_progress();
         }
     }
+
+    /// Notes what is answered, for the access log.
+    fn note(&mut self, head: &ResponseHead) {
+        self.status = head.status();
+        if let Some(access) = &mut self.access {
+            access.note(head);
+        }
+    }
 }
 
 impl Drop for CloseOnDrop {
@@ -276,7 +284,7 @@ async fn respond(
             return Ok(switch(head, upgrade, upgraded, guard, cx));
         }
     };
-    guard.status = head.status();
+    guard.note(&head);
     guard.whole = out.progress == Progress::Complete && out.body.is_empty();
     if out.progress == Progress::Open {
         let streams = guard.stream.0.clone();
@@ -298,7 +306,7 @@ fn switch(
     mut guard: CloseOnDrop,
     cx: Arc<Context>,
 ) -> Response {
-    guard.status = head.status();
+    guard.note(&head);
     guard.whole = true;
     let date = cx.registry.date();
     tokio::spawn(async move {
@@ -323,9 +331,10 @@ fn switch(
 /// A small answer of the server's own.
 fn refusal(status: u16, mut guard: CloseOnDrop, date: &[u8; 29]) -> Response {
     guard.link.close();
-    guard.status = status;
     let body = format!("{status} {}\n", exchange::reason_phrase(status));
     let mut head = ResponseHead::text(status, body.len());
+    guard.link.refine(&mut head);
+    guard.note(&head);
     let length = head.content_length();
     let out = Outgoing::whole(body.into());
     response_of(&mut head, date).map(|()| ResponseBody::new(out, length, Duration::MAX, guard))

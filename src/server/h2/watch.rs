@@ -34,7 +34,9 @@ pub(super) async fn upload(mut body: Incoming, link: Arc<Link>, cx: Arc<Context>
             if cx.config.max_body_size.is_some_and(|max| taken > max) {
                 return link.end_upload(Some(BodyError::TooLarge));
             }
-            link.push_upload(data);
+            if let Err(error) = link.push_upload(data) {
+                return link.end_upload(Some(error));
+            }
         }
     }
 }

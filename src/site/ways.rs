@@ -1,0 +1,87 @@
+//! What follows once it is known where a request goes.
+
+use bytes::Bytes;
+
+use super::table::{By, Found};
+use crate::asgi::InboxDispatch;
+use crate::http::{Dispatch, Request, ResponseHead, ResponseWriter, Room, reason_phrase, redirect};
+
+/// Answers requests, or gives them to the event loop.
+pub(super) struct Ways {
+    /// Where there are ASGI applications.
+    event_loop: Option<InboxDispatch>,
+}
+
+impl Ways {
+    pub(super) fn new(event_loop: Option<InboxDispatch>) -> Self {
+        Self { event_loop }
+    }
+
+    /// Sends a request where it goes. Gives it back if that is a thread.
+    pub(super) fn go(
+        &self,
+        found: Found,
+        mut request: Request,
+        mut writer: ResponseWriter,
+    ) -> Option<(Request, ResponseWriter)> {
+        match found {
+            Found::To(by, routed) => {
+                request.routed = Some(routed);
+                match (by, &self.event_loop) {
+                    // Threads speak HTTP only, whatever the loop speaks.
+                    (By::Thread, _) if request.head.protocol().is_some() => writer.fail(501),
+                    (By::Thread, _) => return Some((request, writer)),
+                    (By::Loop, Some(event_loop)) => event_loop.dispatch(request, writer),
+                    // There is a loop where there are applications for it.
+                    (By::Loop, None) => writer.fail(500),
+                    (By::Engine(answers), _) => answers.dispatch(request, writer),
+                }
+            }
+            Found::Redirect(path) => {
+                respond_with(redirect(&request.head, &path), Bytes::new(), &mut writer);
+            }
+            Found::NotAllowed(allow) => {
+                let mut head = plain(405);
+                // Methods are tokens.
+                let _ = head.push(b"allow", allow.join(", ").as_bytes());
+                respond(head, &mut writer);
+            }
+            Found::Nothing => respond(plain(404), &mut writer),
+        }
+        None
+    }
+
+    /// Whether a client may have its stream speak `protocol`: where there is a loop.
+    pub(super) fn speaks(&self, protocol: &[u8]) -> bool {
+        self.event_loop.as_ref().is_some_and(|event_loop| event_loop.speaks(protocol))
+    }
+
+    pub(super) fn tick(&self) {
+        if let Some(event_loop) = &self.event_loop {
+            event_loop.tick();
+        }
+    }
+
+    /// The event loop's, if there is one.
+    pub(super) fn room(&self) -> Option<Room> {
+        self.event_loop.as_ref().map(Dispatch::room)
+    }
+}
+
+fn plain(status: u16) -> ResponseHead {
+    ResponseHead::text(status, body(status).len())
+}
+
+fn body(status: u16) -> String {
+    format!("{status} {}\n", reason_phrase(status))
+}
+
+fn respond(head: ResponseHead, writer: &mut ResponseWriter) {
+    let body = body(head.status());
+    respond_with(head, body.into(), writer);
+}
+
+fn respond_with(head: ResponseHead, body: Bytes, writer: &mut ResponseWriter) {
+    // The only error here is a client gone, whom nothing can be told.
+    let _ = writer.respond(head, body);
+}
