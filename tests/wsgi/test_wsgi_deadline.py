@@ -228,6 +228,18 @@ def test_http_2_gets_504(server: Server, marks: Marks, monkeypatch: pytest.Monke
         assert client.request("GET", "/ok").status == 200  # only the stream has ended
 
 
+def test_http_2_handler_whose_stream_is_cut_may_clean_up(
+    server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(APPS.parents[1] / "protocol")
+    from h2client import H2Client
+
+    with H2Client(server) as client:
+        client.acknowledge = False  # its window closes
+        assert client.wait_for_head(client.start("GET", f"/flood-by-write?{marks}")).status == 200
+        assert marks.wait("cleaned up") == ["RequestTimeout", "cleaned up"]
+
+
 def test_http_2_stream_that_has_begun_is_reset(
     server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

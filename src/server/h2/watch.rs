@@ -46,6 +46,8 @@ pub(super) async fn cut_at(link: Arc<Link>, deadline: Instant) {
     tokio::time::sleep_until(deadline).await;
     if link.unfinished() {
         log::warn!(target: "gohttp.request", "HTTP/2 stream cut: its handler did not end within request_timeout");
+        // What its handler reads or writes now fails for that reason.
+        link.expire();
         link.cut();
     }
 }
