@@ -20,7 +20,7 @@ mod _gohttp {
     #[pymodule_export]
     use crate::native::{Headers, NativeRequest, NativeWriter};
     #[pymodule_export]
-    use crate::site::{Routes, serve_site, start_site};
+    use crate::site::{Routes, c_api, serve_site, start_site};
     #[pymodule_export]
     use crate::wsgi::{FileWrapper, serve_wsgi};
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Request", "ResponseWriter", "Routes", "SyncServer", "flush_logging", "in_handler", "install_logging", "serve_site", "serve_wsgi", "start_site"]
+__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Request", "ResponseWriter", "Routes", "SyncServer", "c_api", "flush_logging", "in_handler", "install_logging", "serve_site", "serve_wsgi", "start_site"]
 
 __version__: Final[str]
 
@@ -362,6 +362,11 @@ class Routes:
         Registers a handler. Raises `ValueError` for a pattern that is malformed, or in conflict
         with another.
         """
+    def handle_c(self, /, pattern: str, address: SupportsIndex, data: SupportsIndex | None, owners: Any) -> None:
+        """
+        Registers a function of C that is at `address`: with `data` one of the type gohttp_handler,
+        else a FuncPtr. `owners` is kept for as long as it may be called.
+        """
     def mount_asgi(self, /, prefix: str, app: Any) -> None:
         """
         Mounts an ASGI application.
@@ -394,6 +399,11 @@ class SyncServer:
         Begins a graceful stop, which may take so many seconds, else as many as the settings say.
         From any thread.
         """
+
+def c_api() -> Any:
+    """
+    The table of functions that handlers in C may call, `struct gohttp_api`, for PyCapsule_Import.
+    """
 
 def flush_logging() -> None:
     """

@@ -56,6 +56,11 @@ use crate::wake::lock;
 use dispatch::CrewDispatch;
 use schedule::{Holder, Schedule};
 pub use wait::{next_piece, wait, wait_for_room};
+#[cfg(feature = "python")]
+pub(crate) use {
+    schedule::Job,
+    wait::{Member, Membership, park_until},
+};
 
 /// Answers requests on threads that may block.
 pub trait Handler: Send + Sync + 'static {
@@ -97,7 +102,9 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// See the module's text.
 pub struct Crew {
-    driver: Driver,
+    driver: Arc<Driver>,
+    /// Somebody else drives, always.
+    beside: bool,
     server: OnceLock<Arc<Server>>,
     handler: Box<dyn Handler>,
     limits: Limits,
@@ -112,14 +119,36 @@ pub struct Crew {
 
 impl Crew {
     /// A crew that answers by `handler`.
-    pub fn new(driver: Driver, handler: Box<dyn Handler>, mut limits: Limits) -> Arc<Self> {
+    pub fn new(driver: Driver, handler: Box<dyn Handler>, limits: Limits) -> Arc<Self> {
+        Self::with_holder(Arc::new(driver), handler, limits, Holder::Nobody)
+    }
+
+    /// A crew beside others who drive `driver`, always: it runs what it is given by
+    /// [`Self::dispatch`], on threads that are started as there is work. [`Self::finish`] takes the
+    /// place of [`Self::run`].
+    #[cfg(feature = "python")]
+    pub(crate) fn beside(
+        driver: Arc<Driver>,
+        handler: Box<dyn Handler>,
+        limits: Limits,
+    ) -> Arc<Self> {
+        Self::with_holder(driver, handler, limits, Holder::Monitor)
+    }
+
+    fn with_holder(
+        driver: Arc<Driver>,
+        handler: Box<dyn Handler>,
+        mut limits: Limits,
+        holder: Holder,
+    ) -> Arc<Self> {
         limits.threads = limits.threads.max(1);
         Arc::new(Self {
             driver,
+            beside: holder == Holder::Monitor,
             server: OnceLock::new(),
             handler,
             limits,
-            schedule: Mutex::default(),
+            schedule: Mutex::new(Schedule::new(holder)),
             ended: Condvar::new(),
             costs: Costs::new(),
             monitor: OnceLock::new(),
@@ -171,11 +200,17 @@ impl Crew {
         while !schedule.stop {
             schedule = self.ended.wait(schedule).unwrap_or_else(PoisonError::into_inner);
         }
-        let until = server.stop_deadline() + LAST_MOMENT;
+        drop(schedule);
+        Ok(self.finish(server.stop_deadline() + LAST_MOMENT))
+    }
+
+    /// Waits for the threads of a crew that has been stopped, until then at most.
+    pub(crate) fn finish(&self, until: Instant) -> Finish {
+        let mut schedule = self.schedule();
         while schedule.threads > 0 {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(Finish::Abandoned(schedule.threads));
+                return Finish::Abandoned(schedule.threads);
             }
             let waited = self.ended.wait_timeout(schedule, left);
             schedule = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -187,7 +222,7 @@ impl Crew {
             // A thread that panicked has ended, too.
             let _ = handle.join();
         }
-        Ok(Finish::Clean)
+        Finish::Clean
     }
 
     fn keep_handle(&self, handle: JoinHandle<()>) {
@@ -248,7 +283,8 @@ impl Crew {
         }
     }
 
-    fn stop(&self) {
+    /// Has the threads end once they are without a handler.
+    pub(crate) fn stop(&self) {
         let mut schedule = self.schedule();
         schedule.stop = true;
         let idle = std::mem::take(&mut schedule.idle);

@@ -10,7 +10,7 @@ use crate::http::{Request, ResponseWriter};
 const EXTRA_THREADS: usize = 512;
 
 /// A request that is to be run.
-pub(super) struct Job {
+pub(crate) struct Job {
     pub(super) request: Request,
     pub(super) writer: ResponseWriter,
     pub(super) kind: Kind,
@@ -57,6 +57,10 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
+    pub(super) fn new(holder: Holder) -> Self {
+        Self { holder, ..Self::default() }
+    }
+
     /// Counts in a new worker; returns its number.
     pub(super) fn enlist(&mut self) -> usize {
         self.threads += 1;

@@ -1,6 +1,7 @@
 //! Waiting for the client inside a handler.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
@@ -9,23 +10,46 @@ use super::Crew;
 use super::schedule::Holder;
 use crate::http::{BodyEvent, Request, ResponseWriter};
 
+/// How a thread waits that others count on.
+pub(crate) trait Member {
+    /// Blocks the calling thread, which is this member, until `poll` is ready.
+    fn wait(&self, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>);
+}
+
 thread_local! {
-    /// The crew that this thread belongs to, and its number there.
-    static MEMBER: RefCell<Option<(Arc<Crew>, usize)>> = const { RefCell::new(None) };
+    /// What the calling thread is.
+    static MEMBER: RefCell<Option<Rc<dyn Member>>> = const { RefCell::new(None) };
 }
 
-/// For as long as this lives, the thread belongs to a crew.
-pub(super) struct Member;
+/// For as long as this lives, the thread is a member.
+pub(crate) struct Membership;
 
-/// Makes the calling thread worker `number` of `crew`.
-pub(super) fn enter_crew(crew: &Arc<Crew>, number: usize) -> Member {
-    MEMBER.set(Some((crew.clone(), number)));
-    Member
+impl Membership {
+    /// Makes the calling thread this member.
+    pub(crate) fn of(member: impl Member + 'static) -> Self {
+        MEMBER.set(Some(Rc::new(member)));
+        Self
+    }
 }
 
-impl Drop for Member {
+impl Drop for Membership {
     fn drop(&mut self) {
         MEMBER.set(None);
+    }
+}
+
+/// A thread of a crew.
+pub(super) struct Worker {
+    pub(super) crew: Arc<Crew>,
+    pub(super) number: usize,
+}
+
+impl Member for Worker {
+    fn wait(&self, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>) {
+        let _waiting = Waiting::begin(&self.crew);
+        if self.crew.drive_while_waiting(self.number, poll).is_none() {
+            park_until(poll);
+        }
     }
 }
 
@@ -48,12 +72,11 @@ pub fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     if let Poll::Ready(value) = poll(&mut Context::from_waker(Waker::noop())) {
         return value;
     }
-    let Some((crew, me)) = MEMBER.with_borrow(Clone::clone) else { return park_until(poll) };
-    let _waiting = Waiting::begin(&crew);
-    match crew.drive_while_waiting(me, &mut poll) {
-        Some(value) => value,
-        None => park_until(poll),
-    }
+    let Some(member) = MEMBER.with_borrow(Clone::clone) else { return park_until(&mut poll) };
+    let mut result = None;
+    member.wait(&mut |cx| poll(cx).map(|value| result = Some(value)));
+    // A member returns when it is ready.
+    result.unwrap_or_else(|| park_until(&mut poll))
 }
 
 /// Blocks until the next part of `request`'s body is there, its end, or its failure.
@@ -66,7 +89,8 @@ pub fn wait_for_room(writer: &ResponseWriter) {
     wait(|cx| writer.poll_room(cx));
 }
 
-fn park_until<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+/// Parks the calling thread until `poll` is ready.
+pub(crate) fn park_until<T>(poll: &mut (impl FnMut(&mut Context<'_>) -> Poll<T> + ?Sized)) -> T {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut cx = Context::from_waker(&waker);
     loop {
@@ -101,7 +125,7 @@ impl Crew {
     fn drive_while_waiting<T>(
         self: &Arc<Self>,
         me: usize,
-        poll: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
+        poll: &mut (impl FnMut(&mut Context<'_>) -> Poll<T> + ?Sized),
     ) -> Option<T> {
         let server = self.server.get()?;
         {

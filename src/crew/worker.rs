@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Crew;
 use super::schedule::{Holder, Job, Schedule};
-use super::wait::enter_crew;
+use super::wait::{Membership, Worker};
 
 /// Requests taken one by one before a worker asks the monitor to let it drive.
 const STREAK: u32 = 8;
@@ -35,7 +35,7 @@ pub(super) fn start(crew: &Arc<Crew>, number: usize) -> io::Result<()> {
         .stack_size(crew.limits.stack_size);
     let handle = builder.spawn(move || {
         (for_thread.limits.on_thread_start)();
-        let _member = enter_crew(&for_thread, number);
+        let _member = Membership::of(Worker { crew: for_thread.clone(), number });
         for_thread.work(number);
     })?;
     crew.keep_handle(handle);
@@ -93,7 +93,7 @@ impl Crew {
             return Next::Drive;
         }
         if schedule.holder == Holder::Monitor
-            && *streak < STREAK
+            && (self.beside || *streak < STREAK)
             && schedule.active() <= self.limits.threads
             && let Some(job) = schedule.ready.pop_front()
         {
@@ -107,20 +107,23 @@ impl Crew {
         }
         // After a streak this thread wants to drive rather than the next job: run by the holder,
         // these requests cost no hand-off.
-        let wants_to_drive =
-            schedule.holder == Holder::Monitor && *streak >= STREAK && !schedule.ready.is_empty();
+        let wants_to_drive = !self.beside
+            && schedule.holder == Holder::Monitor
+            && *streak >= STREAK
+            && !schedule.ready.is_empty();
         if !wants_to_drive && let Some(job) = self.pop_slow(&mut schedule) {
             if !schedule.slow.is_empty() && schedule.called == 0 {
                 self.call_helper(schedule);
             }
             return Next::Run(Box::new(job));
         }
-        let last = schedule.threads == 1;
+        // Beside others it is only missed when there is work.
+        let last = schedule.threads == 1 && !self.beside;
         if !last && (bored || schedule.surplus(self.limits.threads)) {
             return Next::Stop;
         }
         schedule.idle.push((me, std::thread::current()));
-        if schedule.holder == Holder::Monitor {
+        if schedule.holder == Holder::Monitor && !self.beside {
             schedule.wanted = true;
             drop(schedule);
             self.driver.wake_queue().nudge();
@@ -186,7 +189,7 @@ impl Crew {
 
     /// Runs one handler, from `began` on; returns when it ended. A panic in it ends the request
     /// with a 500, not the thread.
-    fn run_job(&self, job: Job, driving: bool, began: Instant) -> Instant {
+    pub(crate) fn run_job(&self, job: Job, driving: bool, began: Instant) -> Instant {
         let Job { request, mut writer, kind } = job;
         if request.is_gone() {
             // Nobody waits for the answer any more.

@@ -72,6 +72,7 @@ impl Dispatch for SiteDispatch {
                 request.routed = Some(routed);
                 match (by, &self.event_loop) {
                     (By::Thread, _) => self.threads.dispatch(request, writer),
+                    (By::Bare, _) => self.threads.dispatch_bare(request, writer),
                     (By::Loop, Some(event_loop)) => event_loop.dispatch(request, writer),
                     // There is a loop where there are applications for it.
                     (By::Loop, None) => writer.fail(500),
@@ -108,7 +109,7 @@ impl Dispatch for SiteDispatch {
 
     fn prebuffer(&self, head: &RequestHead) -> Prebuffer {
         match self.find(head) {
-            Found::To(By::Thread, _) => self.threads.prebuffer(head),
+            Found::To(By::Thread | By::Bare, _) => self.threads.prebuffer(head),
             _ => Prebuffer::default(),
         }
     }

@@ -2,10 +2,12 @@
 //! bridge.
 
 mod dispatch;
+mod functions;
 mod handler;
 mod serve;
 mod static_files;
 mod table;
 
+pub(crate) use functions::c_api;
 pub(crate) use serve::{serve_site, start_site};
 pub(crate) use table::Routes;

@@ -16,6 +16,7 @@
 //!
 //! Beside an event loop ([`Baton::beside_a_loop`]) the loop drives for good, and threads only run.
 
+mod bare;
 mod deadline;
 mod dispatch;
 mod limits;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use crate::costs::Costs;
+use crate::crew::Crew;
 use crate::http::{Request, ResponseWriter};
 use crate::server::{Driver, Server};
 use crate::wake::lock;
@@ -55,6 +57,8 @@ pub(crate) struct Baton {
     beside_a_loop: bool,
     server: OnceLock<Arc<Server>>,
     handler: Box<dyn SyncHandler>,
+    /// Runs what needs no Python and cannot be run by the holder at once.
+    crew: OnceLock<Arc<Crew>>,
     schedule: Mutex<Schedule>,
     max_threads: usize,
     costs: Costs,
@@ -113,9 +117,11 @@ impl Baton {
             beside_a_loop,
             server: OnceLock::new(),
             handler,
+            crew: OnceLock::new(),
             schedule: Mutex::new(Schedule {
                 ready: VecDeque::new(),
                 slow: VecDeque::new(),
+                bare: VecDeque::new(),
                 holder,
                 idle: Vec::new(),
                 threads,
@@ -128,6 +134,8 @@ impl Baton {
                 main_lost: false,
                 running: threads,
                 wanted: false,
+                inside_bare: false,
+                lent: Vec::new(),
                 pulse: 0,
                 driven_inside: false,
                 attaching: false,
@@ -195,7 +203,7 @@ impl Baton {
                 (schedule.running.saturating_sub(schedule.lost), schedule.lost)
             };
             if busy == 0 {
-                return lost == 0;
+                return self.finish_crew() && lost == 0;
             }
             if Instant::now() >= self.stop_deadline() {
                 log::warn!(
@@ -265,9 +273,12 @@ impl Baton {
     /// and the GIL may be what this is all about.)
     fn pass_on(self: &Arc<Self>, mut schedule: MutexGuard<'_, Schedule>) {
         schedule.settle_pulse();
+        schedule.lend_holder();
+        let left = std::mem::take(&mut schedule.bare);
         let idle = schedule.may_call(self.max_threads);
         schedule.holder = if idle { Holder::Nobody } else { Holder::Monitor };
         self.call_helper(schedule);
+        self.leave_to_crew(left);
         if !idle {
             self.wake_monitor();
         }
@@ -288,5 +299,8 @@ impl Baton {
             thread.unpark();
         }
         self.wake_monitor();
+        if let Some(crew) = self.crew.get() {
+            crew.stop();
+        }
     }
 }

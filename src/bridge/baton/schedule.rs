@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::thread::Thread;
 
 use crate::costs;
+use crate::crew::Job as BareJob;
 use crate::http::{Request, ResponseWriter};
 
 /// Threads beyond `--threads` for those that wait for the network.
@@ -41,6 +42,8 @@ pub(super) struct Schedule {
     pub(super) ready: VecDeque<Job>,
     /// Jobs of slow kinds, for any other thread.
     pub(super) slow: VecDeque<Job>,
+    /// Jobs that need no Python, for the holder, which drives.
+    pub(super) bare: VecDeque<BareJob>,
     pub(super) holder: Holder,
     /// Parked workers, the last to park first to be called.
     pub(super) idle: Vec<(usize, Thread)>,
@@ -64,6 +67,10 @@ pub(super) struct Schedule {
     pub(super) running: usize,
     /// A worker without work wants the baton from the monitor.
     pub(super) wanted: bool,
+    /// The handler that the holder is inside of needs no Python.
+    pub(super) inside_bare: bool,
+    /// Workers that lost the baton inside such a handler: they count as waiting until its end.
+    pub(super) lent: Vec<usize>,
     /// Odd while the holder is inside a handler; changes with each handler.
     pub(super) pulse: u64,
     /// The holder drives from inside a handler that waits for the network.
@@ -113,6 +120,25 @@ impl Schedule {
     pub(super) fn enter_handler(&mut self) -> bool {
         self.pulse |= 1;
         std::mem::take(&mut self.monitor_asleep)
+    }
+
+    /// The holder is about to lose the baton inside a handler. One that needs no Python takes no
+    /// thread from those that do.
+    pub(super) fn lend_holder(&mut self) {
+        if let Holder::Worker(number) = self.holder
+            && std::mem::take(&mut self.inside_bare)
+        {
+            self.lent.push(number);
+            self.waiting += 1;
+        }
+    }
+
+    /// Worker `me` is out of its handler.
+    pub(super) fn take_back(&mut self, me: usize) {
+        if let Some(at) = self.lent.iter().position(|&number| number == me) {
+            self.lent.swap_remove(at);
+            self.waiting -= 1;
+        }
     }
 
     /// Whether another thread could take a job now.

@@ -2,26 +2,13 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::task::{Context, Poll, Waker};
 
 use pyo3::prelude::*;
 
 use super::schedule::{EXTRA_THREADS, Holder, Schedule, Stream};
 use super::{ASIDE, Baton, WORKER};
-
-/// Wakes a parked thread.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
-}
+use crate::crew::park_until;
 
 /// Threads beyond `--threads` that handlers which keep their connections may not have.
 const RESERVED: usize = 64;
@@ -146,27 +133,26 @@ impl Baton {
         if let Poll::Ready(value) = poll(&mut Context::from_waker(Waker::noop())) {
             return value;
         }
-        py.detach(|| {
-            let _waiting = Waiting::begin(self);
-            if let Some(value) = self.drive_while_waiting(&mut poll) {
-                return value;
-            }
-            let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-            let mut cx = Context::from_waker(&waker);
-            loop {
-                if let Poll::Ready(value) = poll(&mut cx) {
-                    return value;
-                }
-                std::thread::park();
-            }
-        })
+        py.detach(|| self.wait_detached(&mut poll))
+    }
+
+    /// The same, without the GIL.
+    pub(super) fn wait_detached<T>(
+        self: &Arc<Self>,
+        poll: &mut (impl FnMut(&mut Context<'_>) -> Poll<T> + ?Sized),
+    ) -> T {
+        let _waiting = Waiting::begin(self);
+        match self.drive_while_waiting(poll) {
+            Some(value) => value,
+            None => park_until(poll),
+        }
     }
 
     /// If the calling thread holds the baton, drives until `poll` is ready, or until there are
     /// requests that another thread can run; then the baton is passed on.
     fn drive_while_waiting<T>(
         self: &Arc<Self>,
-        poll: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
+        poll: &mut (impl FnMut(&mut Context<'_>) -> Poll<T> + ?Sized),
     ) -> Option<T> {
         let me = WORKER.get()?;
         {

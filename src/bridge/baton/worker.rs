@@ -24,6 +24,14 @@ enum Next {
     Stop,
 }
 
+/// What a driver has found to run.
+struct Found {
+    /// By Python.
+    python: bool,
+    /// Without.
+    bare: bool,
+}
+
 /// Starts worker `number`. Returns whether the system gave a thread.
 pub(super) fn start(baton: &Arc<Baton>, number: usize) -> bool {
     let baton = baton.clone();
@@ -42,6 +50,7 @@ impl Baton {
     /// The life of worker `me`.
     pub(super) fn work(self: &Arc<Self>, me: usize) {
         WORKER.set(Some(me));
+        let _member = self.crew.get().is_some().then(|| self.enter_crew());
         let mut streak = 0;
         // All but the first thread are started by a call.
         let mut parked = (me != 0).then(Instant::now);
@@ -152,23 +161,26 @@ impl Baton {
     /// Drives until there are requests, then runs them, as long as the baton is ours.
     fn drive(self: &Arc<Self>, me: usize) {
         let Some(server) = self.server.get() else { return };
-        let finished = self.driver.drive(|cx| {
+        let found = self.driver.drive(|cx| {
             if server.poll_finished(cx).is_ready() {
-                return Poll::Ready(true);
+                return Poll::Ready(None);
             }
             let schedule = self.schedule();
             let slow = !schedule.slow.is_empty();
             let helper = schedule.helper_to_be_had(self.max_threads);
-            if !schedule.ready.is_empty() || (slow && !helper) {
-                return Poll::Ready(false);
+            let python = !schedule.ready.is_empty() || (slow && !helper);
+            let bare = !schedule.bare.is_empty();
+            if python || bare {
+                return Poll::Ready(Some(Found { python, bare }));
             }
             if slow && schedule.called == 0 {
                 self.call_helper(schedule);
             }
             Poll::Pending
         });
-        if finished {
-            self.stop();
+        let Some(Found { python, bare }) = found else { return self.stop() };
+        let lost = bare && !self.run_bare(me);
+        if lost || !python {
             return;
         }
         self.announce_attaching(me);
@@ -185,6 +197,7 @@ impl Baton {
         let mut schedule = self.schedule();
         if schedule.holder == Holder::Worker(me) {
             let wake = schedule.enter_handler();
+            schedule.inside_bare = false;
             schedule.attaching = true;
             drop(schedule);
             if wake {
