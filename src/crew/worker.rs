@@ -46,8 +46,8 @@ impl Crew {
     /// The life of worker `me`.
     fn work(self: &Arc<Self>, me: usize) {
         let mut streak = 0;
-        // All but the first thread are started by a call.
-        let mut parked = (me != 0).then(Instant::now);
+        // All but the first thread, which drives, are started by a call.
+        let mut parked = (me != 0 || self.beside).then(Instant::now);
         loop {
             let next = self.next(me, &mut streak, parked);
             if !matches!(next, Next::Park) {

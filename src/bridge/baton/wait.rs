@@ -163,6 +163,10 @@ impl Baton {
             // Driving is not being stuck.
             schedule.settle_pulse();
             schedule.driven_inside = true;
+            // Found with the request whose handler this is.
+            let left = std::mem::take(&mut schedule.bare);
+            drop(schedule);
+            self.leave_to_crew(left);
         }
         let mut finished = false;
         let value = self.driver.drive(|cx| {
