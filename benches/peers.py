@@ -17,6 +17,7 @@ from .rows import BASELINE, Row
 
 GO = "go-net-http"
 GOHTTP = "gohttp"
+LIBGOHTTP = "libgohttp"
 HELPERS = {GOHTTP: ("click", "python-dotenv")}  # needed by a row, not shown as its parts
 
 ASK_VERSIONS = """
@@ -69,6 +70,7 @@ class Peers:
             "python": self.venv / "bin" / "python",
             BASELINE: CACHE / "target" / "release" / "bare-hyper",
             GO: CACHE / "go" / GO,
+            "gohttp-c": CACHE / "c" / "hello",
         }
         self._failed: dict[str, str] = {}
         self._versions: dict[str, tuple[str, str]] = {}
@@ -80,7 +82,12 @@ class Peers:
         if any(row.needs for row in rows):
             self._make_venv()
             self._install({need for row in rows for need in row.needs})
-        builders = {BASELINE: self._build_hyper, GO: self._build_go, GOHTTP: self._find_gohttp}
+        builders = {
+            BASELINE: self._build_hyper,
+            GO: self._build_go,
+            GOHTTP: self._find_gohttp,
+            LIBGOHTTP: self._build_c,
+        }
         wanted = {row.name for row in rows} | {need for row in rows for need in row.needs}
         for name in sorted(wanted & builders.keys()):
             try:
@@ -170,6 +177,23 @@ class Peers:
         manifest = str(PEERS / BASELINE / "Cargo.toml")
         target = ["--manifest-path", manifest, "--target-dir", str(CACHE / "target")]
         run(["cargo", "build", "--release", "--locked", "--quiet", *target])
+
+    def _build_c(self) -> None:
+        """The C library, a program with it, and a handler for a Python server."""
+        for tool in ("cargo", "make", "cc"):
+            if not shutil.which(tool):
+                raise Unavailable(f"{tool} is not on PATH")
+        self._say("building libgohttp")
+        run(["make", "--no-print-directory", "-C", str(ROOT), "libgohttp"])
+        built, folder = ROOT / "build", CACHE / "c"
+        folder.mkdir(parents=True, exist_ok=True)
+        flags = ["cc", "-O2", f"-I{ROOT / 'include'}"]
+        link = [f"-L{built}", "-lgohttp", f"-Wl,-rpath,{built}"]
+        run([*flags, str(PEERS / "c" / "hello.c"), *link, "-o", str(folder / "hello")])
+        shared = ["-shared", "-fPIC", "-o", str(folder / "handler.so")]
+        run([*flags, str(PEERS / "c" / "handler.c"), *shared])
+        manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
+        self._versions[LIBGOHTTP] = (LIBGOHTTP, manifest["package"]["version"])
 
     def _build_go(self) -> None:
         wheel = self.venv / "bin" / "go"

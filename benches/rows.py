@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 # Workloads: which app of the row is served.
 HELLO, WORK, MIXED, SOCKET = "hello", "work", "mixed", "socket"
-HTTP2, ENDPOINTS, SERVICES = "http2", "endpoints", "services"
+HTTP2, ENDPOINTS, SERVICES, MUX = "http2", "endpoints", "services", "mux"
 
 ENGINE, WSGI, ASGI = "Engine and native handlers", "WSGI", "ASGI"
 FLASK, STARLETTE, FASTAPI = "Flask", "Starlette", "FastAPI"
@@ -86,7 +86,7 @@ ROWS: tuple[Row, ...] = (
         BASELINE,
         ENGINE,
         "bare-hyper 127.0.0.1:{port} {app}",
-        {**PLAIN, HTTP2: "hello http2"},
+        {**PLAIN, HTTP2: "hello http2", MUX: "hello"},
         note="one thread",
     ),
     Row(
@@ -104,6 +104,49 @@ ROWS: tuple[Row, ...] = (
         {HELLO: "native_hello"},
         ("gohttp",),
         "run(host, port), defaults",
+        ours=True,
+    ),
+    Row(
+        "gohttp-c",
+        ENGINE,
+        "gohttp-c 127.0.0.1:{port} {app}",
+        {HELLO: "article"},
+        ("libgohttp",),
+        "C, the article's FuncPtr",
+        ours=True,
+    ),
+    Row(
+        "gohttp-c-handler",
+        ENGINE,
+        "gohttp-c 127.0.0.1:{port} {app}",
+        {HELLO: "handler"},
+        ("libgohttp",),
+        "C, a gohttp_handler",
+        ours=True,
+    ),
+    Row(
+        "gohttp-handle-c",
+        ENGINE,
+        "python {app}.py {port}",
+        {HELLO: "handle_c_hello"},
+        ("gohttp", "libgohttp"),
+        "Mux.handle_c in a Python server, defaults",
+        ours=True,
+    ),
+    Row(
+        "gohttp-mux-1-route",
+        ENGINE,
+        "python {app}.py {port} 1",
+        {MUX: "native_mux"},
+        ("gohttp",),
+        ours=True,
+    ),
+    Row(
+        "gohttp-mux-1000-routes",
+        ENGINE,
+        "python {app}.py {port} 1000",
+        {MUX: "native_mux"},
+        ("gohttp",),
         ours=True,
     ),
     Row("gohttp-wsgi", WSGI, GOHTTP, WSGI_APPS_HTTP2, ("gohttp",), ours=True, threaded=True),

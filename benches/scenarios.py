@@ -7,7 +7,7 @@ from typing import Self
 from .http2_load import H2load
 from .idle import IdleWebSockets
 from .load import Ab, Load, Wrk
-from .rows import ASGI, ENDPOINTS, HELLO, HTTP2, MIXED, SERVICES, SOCKET, WORK, Row
+from .rows import ASGI, ENDPOINTS, HELLO, HTTP2, MIXED, MUX, SERVICES, SOCKET, WORK, Row
 from .websocket_load import Echoes
 
 HELLO_BODY = b"Hello, world.\n"
@@ -22,6 +22,7 @@ ASKED = (
     ("httpx", "one GET by httpx", HTTP),
 )
 IDLE = 5_000
+ITEM = "/api/v1/resource0/4711"
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,15 @@ def scenarios(seconds: int, quick: bool) -> dict[str, Scenario]:
             (Variant("m16", "16 connections of 16 streams", H2load(16, 16, seconds)),),
             (Check("/", HELLO_BODY, http2=True),),
             has(HTTP2),
+            optional=True,
+        ),
+        Scenario(
+            "mux",
+            "Native handlers: the same route, alone and among 1,000",
+            MUX,
+            (Variant("c64", "64 kept-alive connections", Wrk(64, seconds, ITEM)),),
+            (Check(ITEM, HELLO_BODY),),
+            has(MUX),
             optional=True,
         ),
         Scenario(

@@ -247,7 +247,7 @@ class Tables(unittest.TestCase):
         names = [row.name for row in rows.ROWS]
         assert len(names) == len(set(names))
         for row in rows.ROWS:
-            assert set(row.needs) - {"gohttp"} <= requirements().keys(), row.name
+            assert set(row.needs) - {"gohttp", "libgohttp"} <= requirements().keys(), row.name
             for workload in row.apps:
                 assert row.words(workload, 1)
         for scenario in scenarios.scenarios(3, False).values():

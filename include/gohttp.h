@@ -108,9 +108,56 @@ struct Request {
   const char *Headers;
 };
 
+// The functions that handlers call, for code that runs inside a Python server: see gohttp_use. Each
+// field is the function of its name. A later version adds fields at the end only.
+struct gohttp_api {
+  // How large this struct is in the server's version.
+  size_t size;
+  const char *(*gohttp_request_method)(gohttp_request r, size_t *length);
+  const char *(*gohttp_request_path)(gohttp_request r, size_t *length);
+  const char *(*gohttp_request_query)(gohttp_request r, size_t *length);
+  const char *(*gohttp_request_url)(gohttp_request r, size_t *length);
+  const char *(*gohttp_request_host)(gohttp_request r, size_t *length);
+  const char *(*gohttp_request_protocol)(gohttp_request r, size_t *length);
+  const char *(*gohttp_request_remote_address)(gohttp_request r, size_t *length);
+  const char *(*gohttp_request_pattern)(gohttp_request r, size_t *length);
+  const char *(*gohttp_request_path_value)(gohttp_request r, const char *name, size_t *length);
+  const char *(*gohttp_request_query_value)(gohttp_request r, const char *name, size_t *length);
+  const char *(*gohttp_request_header)(gohttp_request r, const char *name, size_t *length);
+  int (*gohttp_request_header_count)(gohttp_request r);
+  int (*gohttp_request_header_at)(gohttp_request r, int index, const char **name, const char **value);
+  int64_t (*gohttp_request_content_length)(gohttp_request r);
+  ptrdiff_t (*gohttp_request_read)(gohttp_request r, void *buffer, size_t size);
+  int (*gohttp_response_set_status)(gohttp_response w, int status);
+  int (*gohttp_response_set_header)(gohttp_response w, const char *name, const char *value);
+  int (*gohttp_response_add_header)(gohttp_response w, const char *name, const char *value);
+  int (*gohttp_response_interim)(gohttp_response w, int status);
+  ptrdiff_t (*gohttp_response_write)(gohttp_response w, const void *data, size_t length);
+  int (*gohttp_response_flush)(gohttp_response w);
+  int (*gohttp_response_gone)(gohttp_response w);
+  int (*gohttp_response_detach)(gohttp_response w);
+  int (*gohttp_response_end)(gohttp_response w);
+  int (*gohttp_response_abort)(gohttp_response w);
+  int (*ResponseWriter_Write)(ResponseWriterPtr w, char *buf, int length);
+  void (*ResponseWriter_WriteHeader)(ResponseWriterPtr w, int code);
+  const char *(*gohttp_last_error)(void);
+  const char *(*gohttp_strerror)(int code);
+};
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+// Writes `length` bytes of the body. Returns how many were written, or EOF when the client has
+// gone or `w` is no longer good. The first write settles the status. Waits while the client takes
+// nothing.
+//
+// `buf` points to `length` bytes.
+int ResponseWriter_Write(ResponseWriterPtr w, char *buf, int length);
+
+// Sets the status, 200 unless set. Once only, and before the first write: what comes later is
+// ignored and logged, as in Go. 1xx is sent at once, as an interim response.
+void ResponseWriter_WriteHeader(ResponseWriterPtr w, int code);
 
 // Has `fn` answer requests for `pattern`, for the next ListenAndServe and for those that run.
 // Patterns are those of Go's ServeMux. One that is malformed or taken is not registered; that is
@@ -129,17 +176,6 @@ void ListenAndServe(char *addr);
 // Has every ListenAndServe stop: what waits is answered, then they return. From any thread, and
 // from handlers; it does not wait.
 void Shutdown(void);
-
-// Writes `length` bytes of the body. Returns how many were written, or EOF when the client has
-// gone or `w` is no longer good. The first write settles the status. Waits while the client takes
-// nothing.
-//
-// `buf` points to `length` bytes.
-int ResponseWriter_Write(ResponseWriterPtr w, char *buf, int length);
-
-// Sets the status, 200 unless set. Once only, and before the first write: what comes later is
-// ignored and logged, as in Go. 1xx is sent at once, as an interim response.
-void ResponseWriter_WriteHeader(ResponseWriterPtr w, int code);
 
 // What went wrong in the last call that failed on this thread; empty if none has. The text is
 // valid until the next call that fails on this thread.
@@ -321,3 +357,64 @@ int gohttp_server_free(gohttp_server server);
 #endif  // __cplusplus
 
 #endif  /* GOHTTP_H */
+
+#ifdef GOHTTP_MODULE
+
+// With GOHTTP_MODULE defined before this file is included, for handlers inside a Python server, the
+// functions for handlers are those of the server, once gohttp_use has been called in the same file of
+// C; nothing is linked. The others, those of servers, are not to be had there.
+static const struct gohttp_api *gohttp;
+
+// Takes the functions of the server: `api` is what gohttp.c.api() says in Python. Returns GOHTTP_OK, or
+// GOHTTP_ERROR_ARGUMENT if it is NULL or of a version older than this file. Call it before any handler
+// is registered.
+static inline int gohttp_use(const void *api) {
+    const struct gohttp_api *given = (const struct gohttp_api *)api;
+    if (given == NULL || given->size < sizeof(struct gohttp_api)) return GOHTTP_ERROR_ARGUMENT;
+    gohttp = given;
+    return GOHTTP_OK;
+}
+
+#ifdef Py_PYTHON_H
+// The same for extension modules, with the GIL held: as import_array() of NumPy. Returns 0, or -1
+// with a Python exception set.
+static inline int gohttp_import(void) {
+    const void *api = PyCapsule_Import("gohttp._C_API", 0);
+    if (api == NULL) return -1;
+    if (gohttp_use(api) == GOHTTP_OK) return 0;
+    PyErr_SetString(PyExc_ImportError, "gohttp is older than the gohttp.h this was compiled with");
+    return -1;
+}
+#endif
+
+#define gohttp_request_method (gohttp->gohttp_request_method)
+#define gohttp_request_path (gohttp->gohttp_request_path)
+#define gohttp_request_query (gohttp->gohttp_request_query)
+#define gohttp_request_url (gohttp->gohttp_request_url)
+#define gohttp_request_host (gohttp->gohttp_request_host)
+#define gohttp_request_protocol (gohttp->gohttp_request_protocol)
+#define gohttp_request_remote_address (gohttp->gohttp_request_remote_address)
+#define gohttp_request_pattern (gohttp->gohttp_request_pattern)
+#define gohttp_request_path_value (gohttp->gohttp_request_path_value)
+#define gohttp_request_query_value (gohttp->gohttp_request_query_value)
+#define gohttp_request_header (gohttp->gohttp_request_header)
+#define gohttp_request_header_count (gohttp->gohttp_request_header_count)
+#define gohttp_request_header_at (gohttp->gohttp_request_header_at)
+#define gohttp_request_content_length (gohttp->gohttp_request_content_length)
+#define gohttp_request_read (gohttp->gohttp_request_read)
+#define gohttp_response_set_status (gohttp->gohttp_response_set_status)
+#define gohttp_response_set_header (gohttp->gohttp_response_set_header)
+#define gohttp_response_add_header (gohttp->gohttp_response_add_header)
+#define gohttp_response_interim (gohttp->gohttp_response_interim)
+#define gohttp_response_write (gohttp->gohttp_response_write)
+#define gohttp_response_flush (gohttp->gohttp_response_flush)
+#define gohttp_response_gone (gohttp->gohttp_response_gone)
+#define gohttp_response_detach (gohttp->gohttp_response_detach)
+#define gohttp_response_end (gohttp->gohttp_response_end)
+#define gohttp_response_abort (gohttp->gohttp_response_abort)
+#define ResponseWriter_Write (gohttp->ResponseWriter_Write)
+#define ResponseWriter_WriteHeader (gohttp->ResponseWriter_WriteHeader)
+#define gohttp_last_error (gohttp->gohttp_last_error)
+#define gohttp_strerror (gohttp->gohttp_strerror)
+
+#endif  // GOHTTP_MODULE

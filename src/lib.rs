@@ -3,7 +3,8 @@
 //! `http` holds the exchange that all share, `server` the connections, `mux` the patterns, `files`
 //! answers with files, `crew` is threads that run handlers in Rust or C; they know no Python. With
 //! the feature `python`, `bridge` leads to CPython, `wsgi`, `asgi` and `native` are thin adapters,
-//! and `site` puts them under one roof; with the feature `c`, `c` is a library for C.
+//! and `site` puts them under one roof, with handlers in C by `c`, which with the feature `c` is a
+//! library for C.
 //! `ARCHITECTURE.md` tells why things are where they are.
 
 pub mod config;
@@ -22,7 +23,7 @@ pub mod websocket;
 mod asgi;
 #[cfg(feature = "python")]
 mod bridge;
-#[cfg(feature = "c")]
+#[cfg(any(feature = "c", feature = "python"))]
 pub mod c;
 #[cfg(feature = "python")]
 mod module;

@@ -24,7 +24,7 @@ mod _gohttp {
         ReadyLayer, asked_auth, basic_auth, body_limit, compress, cors, rate_limit, request_id,
     };
     #[pymodule_export]
-    use crate::site::{Routes, serve_site, start_site};
+    use crate::site::{Routes, c_api, serve_site, start_site};
     #[pymodule_export]
     use crate::wsgi::{FileWrapper, serve_wsgi};
 

@@ -57,6 +57,7 @@ class BadRequest(ValueError):
 
 
 _HOMES = {
+    "_C_API": "gohttp.c",  # for PyCapsule_Import("gohttp._C_API"), in C
     "Mux": "gohttp.mux",
     "Request": "gohttp._gohttp",
     "RequestTimeout": "gohttp._timeout",

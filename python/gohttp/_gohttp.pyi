@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Layer", "Request", "ResponseWriter", "Routes", "SyncServer", "asked_auth", "basic_auth", "body_limit", "compress", "cors", "flush_logging", "in_handler", "install_logging", "rate_limit", "request_id", "serve_site", "serve_wsgi", "start_site"]
+__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Layer", "Request", "ResponseWriter", "Routes", "SyncServer", "asked_auth", "basic_auth", "body_limit", "c_api", "compress", "cors", "flush_logging", "in_handler", "install_logging", "rate_limit", "request_id", "serve_site", "serve_wsgi", "start_site"]
 
 __version__: Final[str]
 
@@ -379,6 +379,11 @@ class Routes:
         Registers a handler. Raises `ValueError` for a pattern that is malformed, or in conflict
         with another.
         """
+    def handle_c(self, /, pattern: str, address: SupportsIndex, data: SupportsIndex | None, owners: Any) -> None:
+        """
+        Registers a function of C that is at `address`: with `data` one of the type gohttp_handler,
+        else a FuncPtr. `owners` is kept for as long as it may be called.
+        """
     def mount_asgi(self, /, prefix: str, app: Any) -> None:
         """
         Mounts an ASGI application.
@@ -430,6 +435,11 @@ def basic_auth(users: SupportsGetItem[int, tuple[str, str]], realm: str) -> Laye
 def body_limit(max_bytes: SupportsIndex) -> Layer:
     """
     See `gohttp.middleware.body_limit`.
+    """
+
+def c_api() -> Any:
+    """
+    The table of functions that handlers in C may call, `struct gohttp_api`, for PyCapsule_Import.
     """
 
 def compress(codings: SupportsGetItem[int, tuple[str, SupportsIndex | None]], min_size: SupportsIndex, types: SupportsGetItem[int, str] | None) -> Layer:

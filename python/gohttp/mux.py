@@ -3,7 +3,7 @@
 import inspect
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 from gohttp import _gohttp
 from gohttp._gohttp import Layer, Request, ResponseWriter
@@ -13,6 +13,7 @@ Handler = (
     Callable[[ResponseWriter, Request], None] | Callable[[ResponseWriter, Request], Awaitable[None]]
 )
 Middleware = Callable[[Callable[..., Any]], Callable[..., Any]]
+Signature = Literal["gohttp_handler", "FuncPtr"]
 H = TypeVar("H", bound=Callable[..., Any])
 
 
@@ -58,6 +59,39 @@ class Mux:
             return handler
 
         return register if fn is None else register(fn)
+
+    def handle_c(
+        self,
+        pattern: str,
+        function: object,
+        *,
+        user: object = None,
+        signature: Signature = "gohttp_handler",
+    ) -> None:
+        """Register a function of C for a pattern. It runs without the GIL and without Python.
+
+        `function` is its address, a PyCapsule with it, a function of ctypes, a pointer to one of
+        cffi, or what numba's `cfunc` makes; `signature` is its type in `gohttp.h`. A
+        `gohttp_handler` is given `user` as its `data`: an address, a PyCapsule, a pointer of ctypes
+        or cffi, or anything with a buffer, such as a bytearray or an array; None is NULL. Both
+        objects are kept for as long as the function may be called. What such code must not do is
+        told in docs/c-handlers.md; what it may call, `gohttp.c` hands out.
+
+        Raises `ValueError` as `route`, `TypeError` for what is no function of that type,
+        `RuntimeError` after `use()` with functions: those of Python cannot be put around it.
+        """
+        if self._middleware:
+            raise RuntimeError(
+                "handle_c() on a Mux with use(): functions of Python cannot be put around one of C;"
+                " register it on a Mux of its own and mount that"
+            )
+        from gohttp._c_functions import resolve  # ctypes is not for everybody
+
+        if not isinstance(pattern, str):
+            raise TypeError(f"handle_c() needs a pattern, such as '/path', not {pattern!r}")
+        address, data, owners = resolve(function, user, signature)
+        self._routes.handle_c(pattern, address, data, owners)
+        self._has_handlers = True
 
     def use(self, *middleware: Middleware | Layer) -> None:
         """Put middleware around what this `Mux` leads to: the first is the outermost.

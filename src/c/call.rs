@@ -2,39 +2,33 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::compat;
+use super::article;
 use super::exchange::{Exchange, lend};
-use super::routes::{Found, Routes, Target};
-use crate::crew::Handler;
+use super::target::Target;
 use crate::http::{Request, ResponseWriter};
 
-/// Answers requests by functions of C.
-pub(super) struct Functions(pub(super) Arc<Routes>);
+/// Names and values of a pattern's wildcards.
+pub(crate) type Values = Vec<(Box<str>, Box<[u8]>)>;
 
-impl Handler for Functions {
-    fn handle(&self, request: Request, mut writer: ResponseWriter) {
-        match self.0.find(&request.head) {
-            Found::Target(target, pattern, values) => {
-                let exchange = Arc::new(Exchange::new(request, writer, pattern, values));
-                lend(&exchange, |handle| call(target, handle, &exchange));
-            }
-            Found::Answer(head) if head.status() == 404 => writer.fail(404),
-            Found::Answer(head) => {
-                // The only error here is a client gone, whom nothing can be told.
-                let _ = writer.respond(head, Bytes::new());
-            }
-        }
-    }
+/// Answers a request by a function that was registered for `pattern`. `values` are what its
+/// wildcards took.
+pub(crate) fn answer(
+    target: Target,
+    pattern: Arc<str>,
+    values: Values,
+    request: Request,
+    writer: ResponseWriter,
+) {
+    let exchange = Arc::new(Exchange::new(request, writer, pattern, values));
+    lend(&exchange, |handle| call(target, handle, &exchange));
 }
 
 #[expect(unsafe_code, reason = "a function of C is called")]
 fn call(target: Target, handle: u32, exchange: &Exchange) {
     match target {
-        Target::Article(function) => compat::call(function, handle, exchange),
-        // SAFETY: gohttp_server_handle was given a function of this type, which is to stay callable
-        // for as long as the server lives, from any thread; the header says so.
+        Target::Article(function) => article::call(function, handle, exchange),
+        // SAFETY: who made the target promised a function of this type that stays callable, from any
+        // thread; gohttp_server_handle asks for it in the header.
         Target::Full(function, data) => unsafe { function(handle, handle, data.0) },
     }
 }

@@ -1,5 +1,8 @@
 //! What the library's functions say when something cannot be done.
-#![expect(unsafe_code, reason = "functions of the C library have names of their own")]
+#![cfg_attr(
+    feature = "c",
+    expect(unsafe_code, reason = "functions of the C library have names of their own")
+)]
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -246,13 +249,13 @@ fn remember(fault: &Fault) {
 
 /// What went wrong in the last call that failed on this thread; empty if none has. The text is
 /// valid until the next call that fails on this thread.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub extern "C" fn gohttp_last_error() -> *const c_char {
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
 /// What an error code means, in a few words. The text is valid for ever.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub extern "C" fn gohttp_strerror(code: c_int) -> *const c_char {
     let known = Code::ALL.into_iter().find(|known| *known as c_int == code);
     known.map_or(c"unknown error", Code::text).as_ptr()

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::{Buf, Bytes};
 
+use super::call::Values;
 use super::error::{Fault, gohttp_error as Code};
 use super::handles::{Kind, Table};
 use super::reply::Reply;
@@ -43,7 +44,7 @@ struct Outcome {
 pub(super) struct Exchange {
     request: Request,
     /// Names and values of the pattern's wildcards.
-    values: Vec<(Box<str>, Box<[u8]>)>,
+    values: Values,
     pattern: Arc<str>,
     texts: Mutex<Texts>,
     /// What is left of the last piece of the body.
@@ -56,7 +57,7 @@ impl Exchange {
         request: Request,
         writer: ResponseWriter,
         pattern: Arc<str>,
-        values: Vec<(Box<str>, Box<[u8]>)>,
+        values: Values,
     ) -> Self {
         Self {
             request,

@@ -25,6 +25,7 @@ const GENERATIONS: u32 = (1 << (32 - PLACE - 1)) - 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Exchange = 0,
+    #[cfg(any(feature = "c", test))]
     Server = 1,
 }
 

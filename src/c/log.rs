@@ -7,7 +7,7 @@ use std::sync::{Once, PoisonError, RwLock};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::error::{Fault, done};
-use super::routes::UserData;
+use super::target::UserData;
 
 /// A function that is given a line of the log. It is called from any thread, also while the library
 /// is in the middle of something: it must not call the library.

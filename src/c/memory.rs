@@ -24,6 +24,7 @@ pub(super) unsafe fn bytes<'a>(text: *const c_char, what: &str) -> Result<&'a [u
 ///
 /// # Safety
 /// As [`bytes`].
+#[cfg(feature = "c")]
 pub(super) unsafe fn utf8<'a>(text: *const c_char, what: &str) -> Result<&'a str, Fault> {
     // SAFETY: as the caller promises.
     let bytes = unsafe { bytes(text, what) }?;

@@ -50,7 +50,7 @@ fn missing() -> Fault {
 ///
 /// # Safety
 /// `length` is NULL or points to a `size_t`.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_method(
     r: gohttp_request,
     length: *mut usize,
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn gohttp_request_method(
 ///
 /// # Safety
 /// As gohttp_request_method.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_path(
     r: gohttp_request,
     length: *mut usize,
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn gohttp_request_path(
 ///
 /// # Safety
 /// As gohttp_request_method.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_query(
     r: gohttp_request,
     length: *mut usize,
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn gohttp_request_query(
 ///
 /// # Safety
 /// As gohttp_request_method.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_url(
     r: gohttp_request,
     length: *mut usize,
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn gohttp_request_url(
 ///
 /// # Safety
 /// As gohttp_request_method.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_host(
     r: gohttp_request,
     length: *mut usize,
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn gohttp_request_host(
 ///
 /// # Safety
 /// As gohttp_request_method.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_protocol(
     r: gohttp_request,
     length: *mut usize,
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn gohttp_request_protocol(
 ///
 /// # Safety
 /// As gohttp_request_method.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_remote_address(
     r: gohttp_request,
     length: *mut usize,
@@ -154,7 +154,7 @@ fn remote_address(exchange: &Exchange) -> String {
 ///
 /// # Safety
 /// As gohttp_request_method.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_pattern(
     r: gohttp_request,
     length: *mut usize,
@@ -168,7 +168,7 @@ pub unsafe extern "C" fn gohttp_request_pattern(
 ///
 /// # Safety
 /// As gohttp_request_method; `name` is a text that ends in NUL.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_path_value(
     r: gohttp_request,
     name: *const c_char,
@@ -191,7 +191,7 @@ pub unsafe extern "C" fn gohttp_request_path_value(
 ///
 /// # Safety
 /// As gohttp_request_method; `name` is a text that ends in NUL.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_query_value(
     r: gohttp_request,
     name: *const c_char,
@@ -224,7 +224,7 @@ fn decode(text: &[u8]) -> Vec<u8> {
 ///
 /// # Safety
 /// As gohttp_request_method; `name` is a text that ends in NUL.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_header(
     r: gohttp_request,
     name: *const c_char,
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn gohttp_request_header(
 }
 
 /// How many header fields there are, or an error.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub extern "C" fn gohttp_request_header_count(r: gohttp_request) -> c_int {
     boundary(|| Ok(c_int::try_from(find(r)?.head().fields().len()).unwrap_or(c_int::MAX)))
 }
@@ -252,7 +252,7 @@ pub extern "C" fn gohttp_request_header_count(r: gohttp_request) -> c_int {
 ///
 /// # Safety
 /// `name` and `value` are each NULL or point to a `const char *`.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_header_at(
     r: gohttp_request,
     index: c_int,
@@ -274,7 +274,7 @@ pub unsafe extern "C" fn gohttp_request_header_at(
 
 /// The length of the body that the client has declared; GOHTTP_ERROR_MISSING if it has declared
 /// none: then there is no body, or one whose length its end will show.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub extern "C" fn gohttp_request_content_length(r: gohttp_request) -> i64 {
     boundary(|| {
         let length = find(r)?.head().content_length().ok_or_else(missing)?;
@@ -287,7 +287,7 @@ pub extern "C" fn gohttp_request_content_length(r: gohttp_request) -> i64 {
 ///
 /// # Safety
 /// `buffer` points to `size` bytes.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_request_read(
     r: gohttp_request,
     buffer: *mut c_void,

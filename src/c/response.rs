@@ -23,7 +23,7 @@ pub type gohttp_handler =
     Option<unsafe extern "C" fn(w: gohttp_response, r: gohttp_request, data: *mut c_void)>;
 
 /// Sets the status, 200 to 999; it is 200 unless set.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub extern "C" fn gohttp_response_set_status(w: gohttp_response, status: c_int) -> c_int {
     done(|| {
         let good = u16::try_from(status).ok().filter(|status| (200..=999).contains(status));
@@ -38,7 +38,7 @@ pub extern "C" fn gohttp_response_set_status(w: gohttp_response, status: c_int) 
 ///
 /// # Safety
 /// `name` is a text that ends in NUL, and `value` is one or NULL.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_response_set_header(
     w: gohttp_response,
     name: *const c_char,
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn gohttp_response_set_header(
 ///
 /// # Safety
 /// `name` and `value` are texts that end in NUL.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_response_add_header(
     w: gohttp_response,
     name: *const c_char,
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn gohttp_response_add_header(
 }
 
 /// Sends an interim response at once, with the headers set so far: 103 with Link, or 100, 102 to 199.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub extern "C" fn gohttp_response_interim(w: gohttp_response, status: c_int) -> c_int {
     done(|| {
         let good = u16::try_from(status).ok().filter(|s| matches!(s, 100 | 102..=199));
@@ -92,7 +92,7 @@ pub extern "C" fn gohttp_response_interim(w: gohttp_response, status: c_int) -> 
 ///
 /// # Safety
 /// `data` points to `length` bytes.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub unsafe extern "C" fn gohttp_response_write(
     w: gohttp_response,
     data: *const c_void,
@@ -107,14 +107,14 @@ pub unsafe extern "C" fn gohttp_response_write(
 }
 
 /// Sends what has been written so far, the headers first, and waits while the client takes nothing.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub extern "C" fn gohttp_response_flush(w: gohttp_response) -> c_int {
     done(|| find(w)?.flush())
 }
 
 /// 1 if the client has gone, 0 if not, or an error. A client that has closed its half only has not
 /// gone: it may wait for the answer.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub extern "C" fn gohttp_response_gone(w: gohttp_response) -> c_int {
     boundary(|| Ok(find(w)?.request().is_gone().into()))
 }
@@ -122,20 +122,20 @@ pub extern "C" fn gohttp_response_gone(w: gohttp_response) -> c_int {
 /// Keeps the response open after the handler has returned: any thread may go on with it, and one
 /// must end it by gohttp_response_end or gohttp_response_abort, even if the client has gone. The
 /// request stays readable until then.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub extern "C" fn gohttp_response_detach(w: gohttp_response) -> c_int {
     done(|| find(w)?.detach())
 }
 
 /// Ends the response. A detached one's handle is stale from now on, whatever is returned; in a
 /// handler, without detaching, it sends the response before the handler returns.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub extern "C" fn gohttp_response_end(w: gohttp_response) -> c_int {
     done(|| find(w)?.end(w, Reply::end))
 }
 
 /// Ends the response so that the client sees that it is not whole; else as gohttp_response_end.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "c", unsafe(no_mangle))]
 pub extern "C" fn gohttp_response_abort(w: gohttp_response) -> c_int {
     done(|| {
         find(w)?.end(w, |reply| {

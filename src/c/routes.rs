@@ -1,37 +1,15 @@
-//! Which function a request belongs to.
+//! Which function a request belongs to, and the crew's handler that calls it.
 
-use std::ffi::c_void;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::compat::ArticleFunction;
+use bytes::Bytes;
+
+use super::call::{Values, answer};
 use super::error::Fault;
-use crate::http::{RequestHead, ResponseHead, redirect};
+use super::target::Target;
+use crate::crew::Handler;
+use crate::http::{Request, RequestHead, ResponseHead, ResponseWriter, redirect};
 use crate::mux::{Match, Mux};
-
-/// A handler of the fuller API; see [`super::response::gohttp_handler`].
-pub(super) type Function = unsafe extern "C" fn(w: u32, r: u32, data: *mut c_void);
-
-/// A function of C's that answers requests.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Target {
-    /// As the article has it.
-    Article(ArticleFunction),
-    /// Of the fuller API, with what it is given besides.
-    Full(Function, UserData),
-}
-
-/// A pointer of the program's, which only the program follows.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct UserData(pub(super) *mut c_void);
-
-#[expect(unsafe_code, reason = "raw pointers are not Send by themselves")]
-// SAFETY: the library never follows the pointer. It hands it to the program's own functions, which
-// are called from many threads, as the header says.
-unsafe impl Send for UserData {}
-
-#[expect(unsafe_code, reason = "raw pointers are not Sync by themselves")]
-// SAFETY: as for Send.
-unsafe impl Sync for UserData {}
 
 #[derive(Debug, Clone)]
 struct Route {
@@ -42,7 +20,7 @@ struct Route {
 /// Where a request goes.
 pub(super) enum Found {
     /// To a function; the pattern that was registered, and what its wildcards took.
-    Target(Target, Arc<str>, Vec<(Box<str>, Box<[u8]>)>),
+    Target(Target, Arc<str>, Values),
     /// Nowhere: this is the answer.
     Answer(ResponseHead),
 }
@@ -79,6 +57,24 @@ impl Routes {
                 Found::Answer(answer)
             }
             Match::None => Found::Answer(ResponseHead::new(404)),
+        }
+    }
+}
+
+/// Answers requests by functions of C.
+pub(super) struct Functions(pub(super) Arc<Routes>);
+
+impl Handler for Functions {
+    fn handle(&self, request: Request, mut writer: ResponseWriter) {
+        match self.0.find(&request.head) {
+            Found::Target(target, pattern, values) => {
+                answer(target, pattern, values, request, writer);
+            }
+            Found::Answer(head) if head.status() == 404 => writer.fail(404),
+            Found::Answer(head) => {
+                // The only error here is a client gone, whom nothing can be told.
+                let _ = writer.respond(head, Bytes::new());
+            }
         }
     }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::error::{Fault, boundary, done, gohttp_error as Code};
 use super::handles::{Kind, Table};
 use super::response::gohttp_handler;
-use super::routes::{Routes, Target, UserData};
+use super::routes::Routes;
 use super::service::{Service, Settings};
+use super::target::{Target, UserData};
 use super::{log, memory};
 
 /// A server; 0 is none.

@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::call::Functions;
 use super::error::{Fault, gohttp_error as Code};
 use super::process;
-use super::routes::Routes;
+use super::routes::{Functions, Routes};
 use crate::config::EngineConfig;
 use crate::crew::{Crew, Finish, Limits};
 use crate::server::{Driver, Listening, Server, Signals};

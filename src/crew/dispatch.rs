@@ -1,6 +1,6 @@
 //! The engine's end of the crew.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use super::{Crew, Job};
 use crate::costs::{self, Pace};
@@ -21,32 +21,15 @@ impl Dispatch for CrewDispatch {
     fn dispatch(&self, request: Request, writer: ResponseWriter) {
         // Without a crew nobody drives; the writer's drop answers.
         let Some(crew) = self.0.upgrade() else { return };
-        let kind = costs::kind_of(&request.head);
-        let slow = crew.limits.threads > 1 && crew.costs.pace(kind) == Pace::Slow;
-        let mut job = Job { request, writer, kind };
-        let mut schedule = crew.schedule();
-        if crew.overloaded(&schedule) {
-            drop(schedule);
-            return job.writer.fail(503);
-        }
-        if slow {
-            schedule.slow.push_back(job);
-            // If no other thread can be had, the holder sees the job as it looks.
-            crew.call_helper(schedule);
-        } else {
-            schedule.ready.push_back(job);
-            if schedule.holder == Holder::Monitor && schedule.called == 0 {
-                crew.call_helper(schedule);
-            }
-        }
+        let job = Job::new(request, writer);
+        crew.take(crew.is_slow(&job), job);
         crew.driver.wake_queue().nudge_from_inside();
     }
 
     fn tick(&self) {
-        let Some(crew) = self.0.upgrade() else { return };
-        let mut schedule = crew.schedule();
-        schedule.refused = false;
-        crew.call_for_waiting_jobs(schedule);
+        if let Some(crew) = self.0.upgrade() {
+            crew.tick();
+        }
     }
 
     fn prebuffer(&self, _head: &RequestHead) -> Prebuffer {
@@ -54,7 +37,46 @@ impl Dispatch for CrewDispatch {
     }
 }
 
+impl Job {
+    /// A request that is to be run.
+    pub(crate) fn new(request: Request, writer: ResponseWriter) -> Self {
+        let kind = costs::kind_of(&request.head);
+        Self { request, writer, kind }
+    }
+}
+
 impl Crew {
+    /// Whether this belongs on another thread than the driving one.
+    pub(crate) fn is_slow(&self, job: &Job) -> bool {
+        self.limits.threads > 1 && self.costs.pace(job.kind) == Pace::Slow
+    }
+
+    /// Queues a request, and sees to it that somebody will run it.
+    pub(crate) fn take(self: &Arc<Self>, slow: bool, mut job: Job) {
+        let mut schedule = self.schedule();
+        if self.overloaded(&schedule) {
+            drop(schedule);
+            return job.writer.fail(503);
+        }
+        if slow {
+            schedule.slow.push_back(job);
+            // If no other thread can be had, the holder sees the job as it looks.
+            self.call_helper(schedule);
+        } else {
+            schedule.ready.push_back(job);
+            if schedule.holder == Holder::Monitor && schedule.called == 0 {
+                self.call_helper(schedule);
+            }
+        }
+    }
+
+    /// About every 250 ms: a thread that could not be had may be had now.
+    pub(crate) fn tick(self: &Arc<Self>) {
+        let mut schedule = self.schedule();
+        schedule.refused = false;
+        self.call_for_waiting_jobs(schedule);
+    }
+
     /// Whether another request cannot be taken: nobody is free, and enough wait already.
     fn overloaded(&self, schedule: &Schedule<Job>) -> bool {
         schedule.queued() >= self.limits.queue

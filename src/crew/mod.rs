@@ -53,6 +53,8 @@ use crate::server::{Driver, Listening, Server};
 use crate::team::{self, Holder, Locked, Schedule, Team};
 use crate::wake::lock;
 use dispatch::CrewDispatch;
+#[cfg(feature = "python")]
+pub(crate) use wait::{Member, Membership};
 pub use wait::{next_piece, wait, wait_for_room};
 
 /// Answers requests on threads that may block.
@@ -102,7 +104,9 @@ pub(crate) struct Job {
 
 /// See the module's text.
 pub struct Crew {
-    driver: Driver,
+    driver: Arc<Driver>,
+    /// Somebody else drives, always.
+    beside: bool,
     server: OnceLock<Arc<Server>>,
     handler: Box<dyn Handler>,
     limits: Limits,
@@ -117,14 +121,38 @@ pub struct Crew {
 
 impl Crew {
     /// A crew that answers by `handler`.
-    pub fn new(driver: Driver, handler: Box<dyn Handler>, mut limits: Limits) -> Arc<Self> {
+    pub fn new(driver: Driver, handler: Box<dyn Handler>, limits: Limits) -> Arc<Self> {
+        Self::with_holder(Arc::new(driver), handler, limits, Holder::Nobody)
+    }
+
+    /// A crew beside others who drive `driver`, always: it runs what it is given by
+    /// [`Self::take`], on threads that are started as there is work. [`Self::finish`] takes the
+    /// place of [`Self::run`].
+    #[cfg(feature = "python")]
+    pub(crate) fn beside(
+        driver: Arc<Driver>,
+        handler: Box<dyn Handler>,
+        limits: Limits,
+    ) -> Arc<Self> {
+        Self::with_holder(driver, handler, limits, Holder::Monitor)
+    }
+
+    fn with_holder(
+        driver: Arc<Driver>,
+        handler: Box<dyn Handler>,
+        mut limits: Limits,
+        holder: Holder,
+    ) -> Arc<Self> {
+        let mut schedule = Schedule::default();
+        schedule.holder = holder;
         limits.threads = limits.threads.max(1);
         Arc::new(Self {
             driver,
+            beside: holder == Holder::Monitor,
             server: OnceLock::new(),
             handler,
             limits,
-            schedule: Mutex::default(),
+            schedule: Mutex::new(schedule),
             ended: Condvar::new(),
             costs: Costs::new(),
             monitor: OnceLock::new(),
@@ -180,11 +208,17 @@ impl Crew {
         while !schedule.stop {
             schedule = self.ended.wait(schedule).unwrap_or_else(PoisonError::into_inner);
         }
-        let until = server.stop_deadline() + LAST_MOMENT;
+        drop(schedule);
+        Ok(self.finish(server.stop_deadline() + LAST_MOMENT))
+    }
+
+    /// Waits for the threads of a crew that has been stopped, until then at most.
+    pub(crate) fn finish(&self, until: Instant) -> Finish {
+        let mut schedule = self.schedule();
         while schedule.threads > 0 {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(Finish::Abandoned(schedule.threads));
+                return Finish::Abandoned(schedule.threads);
             }
             let waited = self.ended.wait_timeout(schedule, left);
             schedule = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -196,7 +230,7 @@ impl Crew {
             // A thread that panicked has ended, too.
             let _ = handle.join();
         }
-        Ok(Finish::Clean)
+        Finish::Clean
     }
 
     fn keep_handle(&self, handle: JoinHandle<()>) {

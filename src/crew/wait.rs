@@ -1,6 +1,7 @@
 //! Waiting for the client inside a handler.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -9,23 +10,46 @@ use crate::http::{BodyEvent, Request, ResponseWriter};
 use crate::team::Team;
 use crate::wake::park_until;
 
+/// How a thread waits that others count on.
+pub(crate) trait Member {
+    /// Blocks the calling thread, which is this member, until `poll` is ready.
+    fn wait(&self, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>);
+}
+
 thread_local! {
-    /// The crew that this thread belongs to, and its number there.
-    static MEMBER: RefCell<Option<(Arc<Crew>, usize)>> = const { RefCell::new(None) };
+    /// What the calling thread is.
+    static MEMBER: RefCell<Option<Rc<dyn Member>>> = const { RefCell::new(None) };
 }
 
-/// For as long as this lives, the thread belongs to a crew.
-pub(super) struct Member;
+/// For as long as this lives, the thread is a member.
+pub(crate) struct Membership;
 
-/// Makes the calling thread worker `number` of `crew`.
-pub(super) fn enter_crew(crew: &Arc<Crew>, number: usize) -> Member {
-    MEMBER.set(Some((crew.clone(), number)));
-    Member
+impl Membership {
+    /// Makes the calling thread this member.
+    pub(crate) fn of(member: impl Member + 'static) -> Self {
+        MEMBER.set(Some(Rc::new(member)));
+        Self
+    }
 }
 
-impl Drop for Member {
+impl Drop for Membership {
     fn drop(&mut self) {
         MEMBER.set(None);
+    }
+}
+
+/// A thread of a crew.
+pub(super) struct Worker {
+    pub(super) crew: Arc<Crew>,
+    pub(super) number: usize,
+}
+
+impl Member for Worker {
+    fn wait(&self, mut poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>) {
+        let _waiting = Waiting::begin(&self.crew);
+        if self.crew.drive_while_waiting(self.number, &mut poll).is_none() {
+            park_until(poll);
+        }
     }
 }
 
@@ -35,12 +59,11 @@ pub fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     if let Poll::Ready(value) = poll(&mut Context::from_waker(Waker::noop())) {
         return value;
     }
-    let Some((crew, me)) = MEMBER.with_borrow(Clone::clone) else { return park_until(poll) };
-    let _waiting = Waiting::begin(&crew);
-    match crew.drive_while_waiting(me, &mut poll) {
-        Some(value) => value,
-        None => park_until(poll),
-    }
+    let Some(member) = MEMBER.with_borrow(Clone::clone) else { return park_until(poll) };
+    let mut result = None;
+    member.wait(&mut |cx| poll(cx).map(|value| result = Some(value)));
+    // A member returns when it is ready.
+    result.unwrap_or_else(|| park_until(poll))
 }
 
 /// Blocks until the next part of `request`'s body is there, its end, or its failure.

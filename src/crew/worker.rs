@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::wait::enter_crew;
+use super::wait::{Membership, Worker};
 use super::{Crew, Job};
 use crate::team::{Holder, STREAK, Schedule, Team};
 
@@ -31,7 +31,7 @@ pub(super) fn start(crew: &Arc<Crew>, number: usize) -> io::Result<()> {
         .stack_size(crew.limits.stack_size);
     let handle = builder.spawn(move || {
         (for_thread.limits.on_thread_start)();
-        let _member = enter_crew(&for_thread, number);
+        let _member = Membership::of(Worker { crew: for_thread.clone(), number });
         for_thread.work(number);
     })?;
     crew.keep_handle(handle);
@@ -42,8 +42,8 @@ impl Crew {
     /// The life of worker `me`.
     fn work(self: &Arc<Self>, me: usize) {
         let mut streak = 0;
-        // All but the first thread are started by a call.
-        let mut parked = (me != 0).then(Instant::now);
+        // All but the first thread, which drives, are started by a call.
+        let mut parked = (me != 0 || self.beside).then(Instant::now);
         loop {
             let next = self.next(me, &mut streak, parked);
             if !matches!(next, Next::Park) {
@@ -89,7 +89,7 @@ impl Crew {
             return Next::Drive;
         }
         if schedule.holder == Holder::Monitor
-            && *streak < STREAK
+            && (self.beside || *streak < STREAK)
             && schedule.active() <= self.limits.threads
             && let Some(job) = schedule.ready.pop_front()
         {
@@ -103,20 +103,23 @@ impl Crew {
         }
         // After a streak this thread wants to drive rather than the next job: run by the holder,
         // these requests cost no hand-off.
-        let wants_to_drive =
-            schedule.holder == Holder::Monitor && *streak >= STREAK && !schedule.ready.is_empty();
+        let wants_to_drive = !self.beside
+            && schedule.holder == Holder::Monitor
+            && *streak >= STREAK
+            && !schedule.ready.is_empty();
         if !wants_to_drive && let Some(job) = self.pop_slow(&mut schedule) {
             if !schedule.slow.is_empty() && schedule.called == 0 {
                 self.call_helper(schedule);
             }
             return Next::Run(Box::new(job));
         }
-        let last = schedule.threads == 1;
+        // Beside others it is only missed when there is work.
+        let last = schedule.threads == 1 && !self.beside;
         if !last && (bored || schedule.surplus(self.limits.threads)) {
             return Next::Stop;
         }
         schedule.idle.push((me, std::thread::current()));
-        if schedule.holder == Holder::Monitor {
+        if schedule.holder == Holder::Monitor && !self.beside {
             schedule.wanted = true;
             drop(schedule);
             self.driver.wake_queue().nudge();
@@ -134,7 +137,7 @@ impl Crew {
     /// Drives until there are requests, then runs them, as long as this thread is the holder.
     fn drive(self: &Arc<Self>, me: usize) {
         let Some(server) = self.server.get() else { return };
-        if self.drive_to_requests(server) {
+        if self.drive_to_requests(server).is_none() {
             return self.stop();
         }
         let mut now = Instant::now();
@@ -145,7 +148,7 @@ impl Crew {
 
     /// Runs one handler, from `began` on; returns when it ended. A panic in it ends the request
     /// with a 500, not the thread.
-    fn run_job(&self, job: Job, driving: bool, began: Instant) -> Instant {
+    pub(crate) fn run_job(&self, job: Job, driving: bool, began: Instant) -> Instant {
         let Job { request, mut writer, kind } = job;
         if request.is_gone() {
             // Nobody waits for the answer any more.

@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::gate::Gate;
 use super::table::{By, Found, Shared};
-use super::ways::Ways;
+use super::ways::{Onward, Ways};
 use crate::asgi::InboxDispatch;
 use crate::bridge::baton::BatonDispatch;
 use crate::http::{Dispatch, Prebuffer, Request, RequestHead, ResponseWriter, Room};
@@ -95,10 +95,12 @@ impl Dispatch for SiteDispatch {
             true => Some((found, request, writer)),
             false => self.enter(found, stack, request, writer),
         };
-        let sync =
+        let onward =
             entered.and_then(|(found, request, writer)| self.ways.go(found, request, writer));
-        if let Some((request, writer)) = sync {
-            self.threads.dispatch(request, writer);
+        match onward {
+            Some(Onward::Python(request, writer)) => self.threads.dispatch(request, writer),
+            Some(Onward::Bare(request, writer)) => self.threads.dispatch_bare(request, writer),
+            None => {}
         }
     }
 
@@ -118,7 +120,7 @@ impl Dispatch for SiteDispatch {
 
     fn prebuffer(&self, head: &RequestHead) -> Prebuffer {
         match self.find(head) {
-            (Found::To(By::Thread, _), stack) if stack.awaits_body(head) => {
+            (Found::To(By::Thread | By::Bare, _), stack) if stack.awaits_body(head) => {
                 self.threads.prebuffer(head)
             }
             _ => Prebuffer::default(),

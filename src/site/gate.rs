@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use tokio::runtime::Handle;
 
 use super::table::{By, Found};
-use super::ways::Ways;
+use super::ways::{Onward, Ways};
 use crate::http::{Request, ResponseWriter, Routed};
 use crate::middleware::{Entered, Stack};
 
@@ -35,7 +35,7 @@ impl Gate {
         py: Python<'_>,
         mut request: Request,
         mut writer: ResponseWriter,
-    ) -> Option<(Request, ResponseWriter)> {
+    ) -> Option<Onward> {
         let _inside = self.runtime.enter();
         if self.stack.resume(self.at, &mut request, &mut writer) != Entered::Through {
             return None;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::gate::Gate;
+use super::ways::Onward;
 use crate::bridge::app;
 use crate::bridge::baton::{Baton, SyncHandler};
 use crate::http::{Request, ResponseWriter};
@@ -24,10 +25,14 @@ impl SyncHandler for SiteHandler {
             Err(target) => target,
         };
         if let Some(gate) = target.downcast_ref::<Gate>() {
-            if let Some((request, writer)) = gate.pass(py, request, writer) {
-                self.handle(py, baton, request, writer);
-            }
-            return;
+            return match gate.pass(py, request, writer) {
+                Some(Onward::Python(request, writer)) => self.handle(py, baton, request, writer),
+                Some(Onward::Bare(request, writer)) => {
+                    // This thread is Python's, and so are its deadline and its place.
+                    py.detach(|| baton.leave_request_to_crew(request, writer));
+                }
+                None => {}
+            };
         }
         match target.downcast_ref::<WsgiMount>().and_then(WsgiMount::handler) {
             Some(handler) => handler.handle(py, baton, request, writer),

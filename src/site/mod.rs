@@ -3,6 +3,7 @@
 
 mod credentials;
 mod dispatch;
+mod functions;
 mod gate;
 mod handler;
 mod layer;
@@ -11,6 +12,7 @@ mod static_files;
 mod table;
 mod ways;
 
+pub(crate) use functions::c_api;
 pub(crate) use layer::{
     ReadyLayer, asked_auth, basic_auth, body_limit, compress, cors, rate_limit, request_id,
 };

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::dispatch::SiteDispatch;
+use super::functions::Functions;
 use super::handler::SiteHandler;
 use super::table::{Mounted, Routes, Shared};
 use crate::asgi::AsgiEngine;
@@ -52,7 +53,10 @@ pub(crate) fn serve_site(
     prepare(py, &table, &settings, Vec::new())?;
     let handler = SiteHandler(NativeHandler::new(run_coroutine));
     let root_path = settings.root_path.clone();
-    let route = |baton| Arc::new(SiteDispatch::new(table, &root_path, baton, None)) as Arc<_>;
+    let route = |threads: BatonDispatch| {
+        threads.0.add_crew(Box::new(Functions));
+        Arc::new(SiteDispatch::new(table, &root_path, threads, None)) as Arc<_>
+    };
     serve_sync(py, Box::new(handler), route, &settings, descriptors, on_ready)
 }
 
@@ -73,6 +77,7 @@ pub(crate) fn start_site(
     prepare(py, &table, &settings, states)?;
     let handler = SiteHandler(NativeHandler::new(run_coroutine));
     let baton = Baton::beside_a_loop(engine.driver().clone(), Box::new(handler), settings.limits());
+    baton.add_crew(Box::new(Functions));
     let threads = BatonDispatch(baton.clone());
     let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?.unbind();
     engine.begin(py, None, event_loop, &settings, descriptors, |inbox| {

@@ -1,6 +1,7 @@
 //! The table of routes that Python fills, and what a path finds in it.
 
 use std::any::Any;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -8,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use super::functions::Function;
 use super::layer::ReadyLayer;
 use super::static_files::StaticFiles;
 use crate::asgi::AsgiMount;
@@ -22,6 +24,7 @@ use crate::wsgi::WsgiMount;
 #[derive(Clone)]
 enum Target {
     Native(Arc<Route>),
+    Function(Arc<Function>),
     Wsgi(Arc<WsgiMount>),
     Asgi(Arc<AsgiMount>),
     /// Another table, under a prefix of so many segments.
@@ -37,6 +40,8 @@ pub(super) enum By {
     Thread,
     /// The event loop.
     Loop,
+    /// A thread without Python.
+    Bare,
     /// The engine itself.
     Engine(Arc<dyn Dispatch>),
 }
@@ -104,6 +109,7 @@ impl Shared {
         };
         match target {
             Target::Native(route) => to(By::Thread, route.clone(), values),
+            Target::Function(function) => to(By::Bare, function.clone(), values),
             Target::Wsgi(mount) => to(By::Thread, mount.clone(), values),
             Target::Asgi(mount) => to(By::Loop, mount.clone(), values),
             Target::Engine(answers, segments) => {
@@ -137,7 +143,7 @@ impl Shared {
                 Target::Wsgi(mount) => all.push((whole, Mounted::Wsgi(mount.clone()))),
                 Target::Asgi(mount) => all.push((whole, Mounted::Asgi(mount.clone()))),
                 Target::Table(inner, _) => all.extend(inner.freeze(&whole)),
-                Target::Native(_) | Target::Engine(..) => {}
+                Target::Native(_) | Target::Function(_) | Target::Engine(..) => {}
             }
         }
         all
@@ -228,6 +234,20 @@ impl Routes {
             before.chain(layers.iter().map(|layer| layer.0.clone())).collect();
         table.layers = (!all.is_empty()).then(|| all.into());
         Ok(())
+    }
+
+    /// Registers a function of C that is at `address`: with `data` one of the type gohttp_handler,
+    /// else a FuncPtr. `owners` is kept for as long as it may be called.
+    fn handle_c(
+        &self,
+        pattern: &str,
+        address: NonZeroUsize,
+        data: Option<usize>,
+        owners: Py<PyAny>,
+    ) -> PyResult<()> {
+        let names = crate::mux::wildcards(pattern).map_err(refused)?;
+        let function = Arc::new(Function::new(address, data, pattern, names, owners));
+        self.0.write().mux.handle(pattern, Target::Function(function)).map_err(refused)
     }
 
     /// Mounts a WSGI application. Raises `ValueError` for a bad prefix, `RuntimeError` while a

@@ -6,6 +6,14 @@ use super::table::{By, Found};
 use crate::asgi::InboxDispatch;
 use crate::http::{Dispatch, Request, ResponseHead, ResponseWriter, Room, reason_phrase, redirect};
 
+/// A request that is for a thread.
+pub(super) enum Onward {
+    /// With Python.
+    Python(Request, ResponseWriter),
+    /// Without.
+    Bare(Request, ResponseWriter),
+}
+
 /// Answers requests, or gives them to the event loop.
 pub(super) struct Ways {
     /// Where there are ASGI applications.
@@ -23,14 +31,17 @@ impl Ways {
         found: Found,
         mut request: Request,
         mut writer: ResponseWriter,
-    ) -> Option<(Request, ResponseWriter)> {
+    ) -> Option<Onward> {
         match found {
             Found::To(by, routed) => {
                 request.routed = Some(routed);
                 match (by, &self.event_loop) {
                     // Threads speak HTTP only, whatever the loop speaks.
-                    (By::Thread, _) if request.head.protocol().is_some() => writer.fail(501),
-                    (By::Thread, _) => return Some((request, writer)),
+                    (By::Thread | By::Bare, _) if request.head.protocol().is_some() => {
+                        writer.fail(501)
+                    }
+                    (By::Thread, _) => return Some(Onward::Python(request, writer)),
+                    (By::Bare, _) => return Some(Onward::Bare(request, writer)),
                     (By::Loop, Some(event_loop)) => event_loop.dispatch(request, writer),
                     // There is a loop where there are applications for it.
                     (By::Loop, None) => writer.fail(500),

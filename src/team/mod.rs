@@ -23,6 +23,15 @@ pub(crate) const STREAK: u32 = 8;
 /// A team's schedule, locked.
 pub(crate) type Locked<'a, T> = MutexGuard<'a, Schedule<<T as Team>::Job, <T as Team>::Extra>>;
 
+/// What the holder has found to run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    /// Jobs of the queues.
+    pub(crate) jobs: bool,
+    /// What the team [has more](Team::has_more).
+    pub(crate) more: bool,
+}
+
 /// See the module's text.
 pub(crate) trait Team: Send + Sync + Sized + 'static {
     /// A request that is to be run.
@@ -49,6 +58,14 @@ pub(crate) trait Team: Send + Sync + Sized + 'static {
     fn pass_on(self: &Arc<Self>, schedule: Locked<'_, Self>);
     /// The server has stopped, and all who sleep have been woken.
     fn stopped(&self) {}
+    /// Whether this team has something for the holder beside the jobs of both queues.
+    fn has_more(_extra: &Self::Extra) -> bool {
+        false
+    }
+    /// The holder begins to drive from inside a handler: it runs nothing until it is done.
+    fn driven_inside(self: &Arc<Self>, schedule: Locked<'_, Self>) {
+        drop(schedule);
+    }
 
     /// Gets a thread for waiting jobs or the free driver: an idle one, or a new one. Returns
     /// whether there was one.
@@ -117,18 +134,20 @@ pub(crate) trait Team: Send + Sync + Sized + 'static {
         self.stopped();
     }
 
-    /// Drives, as the holder, until there are requests that it should run. Returns whether the
-    /// server has stopped.
-    fn drive_to_requests(self: &Arc<Self>, server: &Server) -> bool {
+    /// Drives, as the holder, until there are requests that it should run. `None`: the server has
+    /// stopped.
+    fn drive_to_requests(self: &Arc<Self>, server: &Server) -> Option<Found> {
         self.driver().drive(|cx| {
             if server.poll_finished(cx).is_ready() {
-                return Poll::Ready(true);
+                return Poll::Ready(None);
             }
             let schedule = self.schedule();
             let slow = !schedule.slow.is_empty();
             let helper = slow && schedule.helper_to_be_had(self.max_threads());
-            if !schedule.ready.is_empty() || (slow && !helper) {
-                return Poll::Ready(false);
+            let jobs = !schedule.ready.is_empty() || (slow && !helper);
+            let more = Self::has_more(&schedule.extra);
+            if jobs || more {
+                return Poll::Ready(Some(Found { jobs, more }));
             }
             if slow && schedule.called == 0 {
                 self.call_helper(schedule);
@@ -176,6 +195,7 @@ pub(crate) trait Team: Send + Sync + Sized + 'static {
             // Driving is not being stuck.
             schedule.settle_pulse();
             schedule.driven_inside = true;
+            self.driven_inside(schedule);
         }
         let mut finished = false;
         let value = self.driver().drive(|cx| {

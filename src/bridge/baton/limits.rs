@@ -89,6 +89,9 @@ impl Baton {
         }
         self.count_streams(now);
         self.check_deadlines(now);
+        if let Some(crew) = self.crew.get() {
+            crew.tick();
+        }
     }
 
     fn pop_late(&self, now: u32, patience: u32) -> Option<Job> {

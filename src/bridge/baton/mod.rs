@@ -16,6 +16,7 @@
 //!
 //! Beside an event loop ([`Baton::beside_a_loop`]) the loop drives for good, and threads only run.
 
+mod bare;
 mod deadline;
 mod dispatch;
 mod limits;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use crate::costs::Costs;
+use crate::crew::Crew;
 use crate::http::{Request, ResponseWriter};
 use crate::server::{Driver, Server};
 use crate::team::{Holder, Locked, Team};
@@ -56,6 +58,8 @@ pub(crate) struct Baton {
     beside_a_loop: bool,
     server: OnceLock<Arc<Server>>,
     handler: Box<dyn SyncHandler>,
+    /// Runs what needs no Python and cannot be run by the holder at once.
+    crew: OnceLock<Arc<Crew>>,
     schedule: Mutex<Schedule>,
     max_threads: usize,
     costs: Costs,
@@ -118,6 +122,7 @@ impl Baton {
             beside_a_loop,
             server: OnceLock::new(),
             handler,
+            crew: OnceLock::new(),
             schedule: Mutex::new(schedule),
             max_threads: limits.threads.max(1),
             costs: Costs::new(),
@@ -179,7 +184,7 @@ impl Baton {
                 (schedule.threads.saturating_sub(schedule.lost), schedule.lost)
             };
             if busy == 0 {
-                return lost == 0;
+                return self.finish_crew() && lost == 0;
             }
             if Instant::now() >= self.stop_deadline() {
                 log::warn!(
@@ -233,11 +238,31 @@ impl Team for Baton {
     /// the baton. (A new thread needs the GIL to begin, and the GIL may be what this is all about.)
     fn pass_on(self: &Arc<Self>, mut schedule: Locked<'_, Self>) {
         schedule.settle_pulse();
+        schedule.lend_holder();
+        let left = std::mem::take(&mut schedule.extra.bare);
         let idle = schedule.may_call(self.max_threads);
         schedule.holder = if idle { Holder::Nobody } else { Holder::Monitor };
         self.call_helper(schedule);
+        self.leave_to_crew(left);
         if !idle {
             self.wake_monitor();
         }
+    }
+
+    fn stopped(&self) {
+        if let Some(crew) = self.crew.get() {
+            crew.stop();
+        }
+    }
+
+    fn has_more(extra: &Extra) -> bool {
+        !extra.bare.is_empty()
+    }
+
+    fn driven_inside(self: &Arc<Self>, mut schedule: Locked<'_, Self>) {
+        // Found with the request whose handler this is.
+        let left = std::mem::take(&mut schedule.extra.bare);
+        drop(schedule);
+        self.leave_to_crew(left);
     }
 }

@@ -1,7 +1,11 @@
 //! What the baton's schedule has beside that of any team.
 
+use std::collections::VecDeque;
+
 use crate::costs;
+use crate::crew::Job as BareJob;
 use crate::http::{Request, ResponseWriter};
+use crate::team::Holder;
 
 /// A request that is to be run.
 pub(crate) struct Job {
@@ -31,7 +35,34 @@ pub(crate) struct Extra {
     pub(super) main_lost: bool,
     /// The first worker has left its last handler.
     pub(super) returned: bool,
+    /// Jobs that need no Python, for the holder, which drives.
+    pub(super) bare: VecDeque<BareJob>,
+    /// The handler that the holder is inside of needs no Python.
+    pub(super) inside_bare: bool,
+    /// Workers that lost the baton inside such a handler: they count as waiting until its end.
+    pub(super) lent: Vec<usize>,
 }
 
 /// The baton's schedule.
 pub(super) type Schedule = crate::team::Schedule<Job, Extra>;
+
+impl Schedule {
+    /// The holder is about to lose the baton inside a handler. One that needs no Python takes no
+    /// thread from those that do.
+    pub(super) fn lend_holder(&mut self) {
+        if let Holder::Worker(number) = self.holder
+            && std::mem::take(&mut self.extra.inside_bare)
+        {
+            self.extra.lent.push(number);
+            self.waiting += 1;
+        }
+    }
+
+    /// Worker `me` is out of its handler.
+    pub(super) fn take_back(&mut self, me: usize) {
+        if let Some(at) = self.extra.lent.iter().position(|&number| number == me) {
+            self.extra.lent.swap_remove(at);
+            self.waiting -= 1;
+        }
+    }
+}

@@ -127,10 +127,16 @@ impl Baton {
         if let Poll::Ready(value) = poll(&mut Context::from_waker(Waker::noop())) {
             return value;
         }
-        py.detach(|| {
-            let _waiting = Waiting::begin(self);
-            let driven = WORKER.get().and_then(|me| self.drive_while_waiting(me, &mut poll));
-            driven.unwrap_or_else(|| park_until(poll))
-        })
+        py.detach(|| self.wait_detached(poll))
+    }
+
+    /// The same, without the GIL.
+    pub(super) fn wait_detached<T>(
+        self: &Arc<Self>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> T {
+        let _waiting = Waiting::begin(self);
+        let driven = WORKER.get().and_then(|me| self.drive_while_waiting(me, &mut poll));
+        driven.unwrap_or_else(|| park_until(poll))
     }
 }

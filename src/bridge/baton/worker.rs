@@ -40,6 +40,7 @@ impl Baton {
     /// The life of worker `me`.
     pub(super) fn work(self: &Arc<Self>, me: usize) {
         WORKER.set(Some(me));
+        let _member = self.crew.get().is_some().then(|| self.enter_crew());
         let mut streak = 0;
         // All but the first thread are started by a call.
         let mut parked = (me != 0).then(Instant::now);
@@ -147,8 +148,10 @@ impl Baton {
     /// Drives until there are requests, then runs them, as long as the baton is ours.
     fn drive(self: &Arc<Self>, me: usize) {
         let Some(server) = self.server.get() else { return };
-        if self.drive_to_requests(server) {
-            return self.stop();
+        let Some(found) = self.drive_to_requests(server) else { return self.stop() };
+        let lost = found.more && !self.run_bare(me);
+        if lost || !found.jobs {
+            return;
         }
         self.announce_attaching(me);
         Python::attach(|py| {
@@ -164,6 +167,7 @@ impl Baton {
         let mut schedule = self.schedule();
         if schedule.holder == Holder::Worker(me) {
             let wake = schedule.enter_handler();
+            schedule.extra.inside_bare = false;
             schedule.attaching = true;
             drop(schedule);
             if wake {
