@@ -13,6 +13,7 @@ CARGO_TARGET_DIR ?= target
 CBINDGEN ?= build/tools/bin/cbindgen
 C_FLAGS := -std=c11 -O2 -g -Wall -Wextra -Werror -Iinclude -pthread
 C_LINK := -Lbuild -lgohttp -Wl,-rpath,'$$ORIGIN/..'
+C_LINK_CHECKED := -Lbuild/checked -lgohttp -Wl,-rpath,'$$ORIGIN/../checked'
 
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
@@ -68,7 +69,7 @@ header: build/gohttp.h ## Write include/gohttp.h from src/c
 	@cp build/gohttp.h include/gohttp.h
 
 .PHONY: valgrind
-valgrind: build/c/hello build/c/stream build/c/full $(VENV)/.made ## Run programs in C under valgrind
+valgrind: build/c/hello build/c/stream build/c/full build/checked/libgohttp.so $(VENV)/.made ## Run programs in C under valgrind
 	@$(BIN)/python tools/valgrind.py
 
 .PHONY: fmt
@@ -100,8 +101,15 @@ clean: ## Remove everything that was built
 build/libgohttp.so: $(RUST_SOURCES)
 	$(call say,building libgohttp (the first time takes one to three minutes))
 	@mkdir -p build
-	@cargo rustc --quiet --profile clib --lib --no-default-features --features c --crate-type cdylib,staticlib -- -C link-arg=-Wl,-soname,libgohttp.so
+	@cargo rustc --quiet --profile clib --lib --no-default-features --features c,allocator --crate-type cdylib,staticlib -- -C link-arg=-Wl,-soname,libgohttp.so
 	@cp --remove-destination $(CARGO_TARGET_DIR)/clib/libgohttp.a $(CARGO_TARGET_DIR)/clib/libgohttp.so build/
+
+# The same for valgrind and AddressSanitizer: they see what the system's allocator gives only.
+build/checked/libgohttp.so: $(RUST_SOURCES)
+	$(call say,building libgohttp with the system's allocator)
+	@mkdir -p build/checked
+	@cargo rustc --quiet --profile clib --target-dir $(CARGO_TARGET_DIR)/checked --lib --no-default-features --features c --crate-type cdylib -- -C link-arg=-Wl,-soname,libgohttp.so
+	@cp --remove-destination $(CARGO_TARGET_DIR)/checked/clib/libgohttp.so build/checked/
 
 build/c/%: examples/c/%.c include/gohttp.h build/libgohttp.so
 	@mkdir -p build/c
@@ -112,9 +120,9 @@ build/c/%: tests/c/apps/%.c include/gohttp.h build/libgohttp.so
 	@$(CC) $(C_FLAGS) $< $(C_LINK) -o $@
 
 # The same with AddressSanitizer in the program, and linked statically.
-build/c/%-asan: tests/c/apps/%.c include/gohttp.h build/libgohttp.so
+build/c/%-asan: tests/c/apps/%.c include/gohttp.h build/checked/libgohttp.so
 	@mkdir -p build/c
-	@$(CC) $(C_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover $< $(C_LINK) -o $@
+	@$(CC) $(C_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover $< $(C_LINK_CHECKED) -o $@
 
 build/c/%-static: examples/c/%.c include/gohttp.h build/libgohttp.so
 	@mkdir -p build/c

@@ -35,3 +35,7 @@ mod site;
 mod wsgi;
 
 pub use wake::WakeQueue;
+
+#[cfg(feature = "allocator")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

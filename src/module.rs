@@ -4,9 +4,6 @@
 
 use pyo3::prelude::*;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The engine and the faces, compiled.
 // Free-threaded builds have not been tested: what is told by reference counts needs the GIL.
 #[pymodule(gil_used = true)]

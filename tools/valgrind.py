@@ -3,6 +3,7 @@ memory was misused or lost.  `make valgrind` builds what it needs."""
 
 import argparse
 import http.client
+import os
 import re
 import shutil
 import signal
@@ -86,7 +87,10 @@ def check(program: str, rounds: int) -> list[str]:
             *("--fair-sched=yes", f"--log-file={report}"),
             *(str(ROOT / "build" / "c" / program), f"127.0.0.1:{port}"),
         ]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        # The library of another allocator would hide from valgrind what it gives.
+        env = {**os.environ, "LD_LIBRARY_PATH": str(ROOT / "build" / "checked")}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(command, env=env, **quiet) as run:
             wait_ready(port, run)
             with ThreadPoolExecutor(8) as pool:
                 asking = [pool.submit(ask, port, *asked) for asked in PROGRAMS[program] * rounds]

@@ -201,15 +201,16 @@ impl Exchange {
         ended
     }
 
-    /// The handler has returned, or will never: ends the response, unless it was detached.
-    fn after_handler(&self) {
+    /// The handler has returned, or will never: ends the response, unless it was detached. Returns
+    /// whether its handle is no good any more.
+    fn after_handler(&self) -> bool {
         let mut outcome = lock(&self.outcome);
         if outcome.owner != Owner::Handler {
-            return;
+            return outcome.owner == Owner::Nobody;
         }
         outcome.owner = Owner::Nobody;
         if outcome.reply.ended() {
-            return;
+            return true;
         }
         if let Err(fault) = outcome.reply.end()
             && fault.code != Code::GOHTTP_ERROR_GONE
@@ -223,6 +224,7 @@ impl Exchange {
                 fault.text()
             );
         }
+        true
     }
 }
 
@@ -246,8 +248,7 @@ struct Lease<'a> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        self.exchange.after_handler();
-        if lock(&self.exchange.outcome).owner == Owner::Nobody {
+        if self.exchange.after_handler() {
             // It may have been taken out by whoever ended it.
             drop(EXCHANGES.remove(self.handle));
         }

@@ -56,7 +56,10 @@ pub(crate) fn content_type(data: &[u8]) -> &'static str {
     if text.starts_with(b"<?xml") {
         return "text/xml; charset=utf-8";
     }
-    if let Some((_, name)) = MAGIC.iter().find(|(magic, _)| data.starts_with(magic)) {
+    // Most bodies begin like none of them.
+    if matches!(data.first(), Some(b'%' | 0x89 | 0xff | b'G' | b'P' | 0x1f | b'O' | b'w' | b'B'))
+        && let Some((_, name)) = MAGIC.iter().find(|(magic, _)| data.starts_with(magic))
+    {
         return name;
     }
     let binary = |&b: &u8| matches!(b, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f);
@@ -66,6 +69,13 @@ pub(crate) fn content_type(data: &[u8]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::content_type;
+
+    #[test]
+    fn each_known_beginning_is_found() {
+        for (magic, name) in super::MAGIC {
+            assert_eq!(content_type(magic), name, "{magic:?}");
+        }
+    }
 
     #[test]
     fn types_are_told_by_the_first_bytes() {
