@@ -25,6 +25,7 @@ pub(crate) type Locked<'a, T> = MutexGuard<'a, Schedule<<T as Team>::Job, <T as 
 
 /// What the holder has found to run.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "python"), expect(dead_code, reason = "the crew looks for itself"))]
 pub(crate) struct Found {
     /// Jobs of the queues.
     pub(crate) jobs: bool,

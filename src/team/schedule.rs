@@ -57,7 +57,6 @@ pub(crate) struct Schedule<J, X = ()> {
     /// Where one thread is all there may be, none stands in for it.
     pub(crate) one_is_all: bool,
     /// What this team has besides.
-    #[cfg_attr(not(feature = "python"), expect(dead_code, reason = "the crew has nothing"))]
     pub(crate) extra: X,
 }
 

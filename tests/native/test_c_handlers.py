@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import gzip
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from support import Server, gohttp_serve, rss, wait_until
 
 APPS = Path(__file__).parent / "apps"
 MIB = 1024 * 1024
+ADA = ("Authorization", "Basic YWRhOjE=")
 Handler = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)
 
 
@@ -170,6 +172,36 @@ def test_blocked_python_takes_no_thread_from_functions_of_c(gate: Server) -> Non
             assert gate.get("/hello").text == "Hello, world.\n"
         assert gate.get("/open").text == "open"
         assert [client.read_response().text for client in blocked] == ["passed"] * 8
+
+
+# --- behind ready-made middleware: one that answers at once, and one that asks a function of Python
+
+
+@pytest.mark.parametrize("prefix", ["/known", "/asked"])
+def test_layers_stand_before_functions_of_c(server: Server, prefix: str) -> None:
+    assert server.get(f"{prefix}/items/7").status == 401
+    plain = server.get("/items/7", [ADA])
+    response = server.get(f"{prefix}/items/7", [ADA, ("Accept-Encoding", "gzip")])
+    assert (response.status, response.header("content-encoding")) == (200, "gzip")
+    told = gzip.decompress(response.body).decode()
+    assert "7" in plain.text
+    assert told == plain.text.replace("/items", f"{prefix}/items", 1)
+    with server.connect() as client:
+        client.send_request("POST", f"{prefix}/echo", [ADA], b"x" * MIB)
+        assert client.read_response().body == b"x" * MIB
+
+
+@pytest.mark.parametrize("prefix", ["/known", "/asked"])
+def test_behind_layers_too_they_take_no_thread_from_python(gate: Server, prefix: str) -> None:
+    with ExitStack() as stack:
+        blocked = [stack.enter_context(gate.connect()) for _ in range(2)]
+        for number, client in enumerate(blocked, 1):
+            client.send_request("GET", f"{prefix}/block", [ADA])
+            wait_inside(gate, number)
+        for _ in range(20):
+            assert gate.get("/python").text == "Python\n"
+        assert gate.get("/open").text == "open"
+        assert [client.read_response().text for client in blocked] == ["passed"] * 2
 
 
 # --- clients that go, time-outs, the end ----------------------------------------------------------

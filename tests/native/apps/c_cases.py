@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 import gohttp.c
-from gohttp import Mux, Request, ResponseWriter
+from gohttp import Mux, Request, ResponseWriter, middleware
 
 PATH = os.environ["C_CASES"]
 cases = ctypes.CDLL(PATH)
@@ -77,6 +77,16 @@ def site() -> Mux:
     inner = Mux()
     inner.handle_c("GET /items/{id}", cases.describe)
     mux.mount("/inner", inner)
+    for prefix, check in {
+        "/known": {"ada": "1"},
+        "/asked": lambda name, password: password == "1",
+    }.items():
+        layered = Mux()
+        layered.use(middleware.compress(codings=["gzip"], min_size=0), middleware.basic_auth(check))
+        layered.handle_c("/block", cases.block)
+        layered.handle_c("POST /echo", cases.echo)
+        layered.handle_c("GET /items/{id}", cases.describe)
+        mux.mount(prefix, layered)
     return mux
 
 
