@@ -39,7 +39,8 @@ pub(crate) struct Extra {
     pub(super) bare: VecDeque<BareJob>,
     /// The handler that the holder is inside of needs no Python.
     pub(super) inside_bare: bool,
-    /// Workers that lost the baton inside such a handler: they count as waiting until its end.
+    /// Workers that waited or lost the baton inside such a handler: they count as waiting until
+    /// its end.
     pub(super) lent: Vec<usize>,
 }
 
@@ -47,8 +48,8 @@ pub(crate) struct Extra {
 pub(super) type Schedule = crate::team::Schedule<Job, Extra>;
 
 impl Schedule {
-    /// The holder is about to lose the baton inside a handler. One that needs no Python takes no
-    /// thread from those that do.
+    /// The holder is about to wait, or to lose the baton, inside a handler. One that needs no Python
+    /// takes no thread from those that do.
     pub(super) fn lend_holder(&mut self) {
         if let Holder::Worker(number) = self.holder
             && std::mem::take(&mut self.extra.inside_bare)
@@ -56,6 +57,11 @@ impl Schedule {
             self.extra.lent.push(number);
             self.waiting += 1;
         }
+    }
+
+    /// Whether worker `me` counts as waiting until its handler's end.
+    pub(super) fn is_lent(&self, me: usize) -> bool {
+        self.extra.lent.contains(&me)
     }
 
     /// Worker `me` is out of its handler.

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use super::schedule::{Schedule, Stream};
 use super::{ASIDE, Baton, WORKER};
-use crate::team::{EXTRA_THREADS, Team};
+use crate::team::{EXTRA_THREADS, Holder, Team};
 use crate::wake::park_until;
 
 /// Threads beyond `--threads` that handlers which keep their connections may not have.
@@ -21,10 +21,16 @@ struct Waiting<'a>(Option<&'a Arc<Baton>>);
 
 impl<'a> Waiting<'a> {
     fn begin(baton: &'a Arc<Baton>) -> Self {
-        if WORKER.get().is_none() {
+        let Some(me) = WORKER.get() else { return Self(None) };
+        let mut schedule = baton.schedule();
+        if schedule.holder == Holder::Worker(me) {
+            schedule.lend_holder();
+        }
+        if schedule.is_lent(me) {
+            // It counts already, until its handler's end.
+            baton.call_for_waiting_jobs(schedule);
             return Self(None);
         }
-        let mut schedule = baton.schedule();
         // A stream that waits once counts as waiting until its end.
         let stream = stream_of(&schedule);
         if let Some(at) = stream
