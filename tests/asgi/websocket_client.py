@@ -216,6 +216,11 @@ def serve_websockets(*options: str, exit_code: int | None = 0) -> Iterator[Serve
         yield server
 
 
+def assert_usable(connection: RawConnection) -> None:
+    connection.send_request("GET", "/ok")
+    assert connection.read_response().body == b"ok"
+
+
 class H2Connection:
     """HTTP/2 with prior knowledge, whose server lets us CONNECT (RFC 8441 section 3)."""
 
