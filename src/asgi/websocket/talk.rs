@@ -59,6 +59,8 @@ pub(super) struct Talk {
     connected: AtomicBool,
     /// The end has been told, by a message or an error.
     told_gone: AtomicBool,
+    /// Somebody waits, or waited, in `receive()`.
+    listening: AtomicBool,
 }
 
 /// What `receive()` gives.
@@ -82,6 +84,7 @@ impl Talk {
             what,
             connected: AtomicBool::new(false),
             told_gone: AtomicBool::new(false),
+            listening: AtomicBool::new(false),
         }
     }
 
@@ -299,9 +302,10 @@ impl Talk {
         }
     }
 
+    /// The client has gone: who listens for that hears of it first.
     fn refuse_gone(&self, py: Python<'_>) -> PyResult<Until> {
         self.told_gone.store(true, Relaxed);
-        Err(gone(py))
+        if self.listening.load(Relaxed) { Ok(Until::Gone) } else { Err(gone(py)) }
     }
 
     /// The task has ended, and with it the conversation.
@@ -359,6 +363,10 @@ impl Conversation for Talk {
                 disconnect(py, &closed)
             }
         })
+    }
+
+    fn waited_for(&self) {
+        self.listening.store(true, Relaxed);
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
