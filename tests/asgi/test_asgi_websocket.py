@@ -147,7 +147,8 @@ def test_everything_after_a_refusal_is_an_error(server: Server, end: str, late: 
 def test_everything_at_once_after_close_is_an_error(server: Server, late: Any) -> None:
     path = write_script(server, ACCEPT, CLOSE, ("try", late))
     with websocket(server, path) as chat:
-        assert chat.close() == (1000, "")
+        assert chat.answer_close() == (1000, "")
+    wait_until(lambda: len(events(server, key_of(path))) == 3, "the last message")
     assert events(server, key_of(path))[2] == "RuntimeError"
 
 
@@ -342,4 +343,4 @@ def test_what_was_sent_before_the_close_comes_before_it(server: Server) -> None:
     with websocket(server, path) as chat:
         assert len(chat.read()) == 5_000_000
         assert chat.read() == "hello"
-        assert chat.close() == (1000, "")
+        assert chat.answer_close() == (1000, "")

@@ -67,7 +67,7 @@ def test_error_after_close_is_logged_and_the_close_stays(server: Server) -> None
     path = write_script(server, ACCEPT, {**CLOSE, "code": 3000}, "raise")
     log = LogFrom(server)
     with websocket(server, path) as chat:
-        assert chat.close() == (3000, "")
+        assert chat.answer_close() == (3000, "")
     wait_until(lambda: "LookupError: the app's own error" in log.text(), "the error in the log")
 
 

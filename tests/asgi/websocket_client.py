@@ -138,6 +138,13 @@ class WebSocket:
         self.send(close_frame(code, reason.encode()))
         return self.read_end()
 
+    def answer_close(self) -> tuple[int | None, str]:
+        """Wait for the server to close, answer it, and see the connection end."""
+        closed = self.read_close()
+        self.send(close_frame(closed[0]))
+        assert self.wire.read_until_close() == b""
+        return closed
+
     def assert_open(self) -> None:
         """A ping is answered, and nothing came before."""
         self.send(frame(PING, b"open?"))
