@@ -104,7 +104,7 @@ def test_cancelled_task_after_accept_closes(server: Server) -> None:
     path = write_script(server, ACCEPT, "cancel")
     with websocket(server, path) as chat:
         # The server is first: an answer to a close of ours would have our code.
-        assert chat.read_close()[0] in (1001, 1011)
+        assert chat.answer_close()[0] in (1001, 1011)
 
 
 # --- tasks ----------------------------------------------------------------------------------------
