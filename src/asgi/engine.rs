@@ -28,7 +28,7 @@ use crate::bridge::mount::Mount;
 use crate::bridge::settings::Settings;
 use crate::config::WebSocketConfig;
 use crate::http::Dispatch;
-use crate::server::{Driver, Server};
+use crate::server::{Driver, Server, TakenSignals};
 use crate::wake::lock;
 
 /// What requests need of the loop that they run on.
@@ -102,6 +102,7 @@ pub(crate) struct AsgiEngine {
     /// Runs what is no coroutine, where there is such.
     baton: OnceLock<Arc<Baton>>,
     inner: std::sync::Mutex<Option<Inner>>,
+    signals: OnceLock<TakenSignals>,
     /// The loop knows that the server has stopped.
     told: AtomicBool,
     /// Another thread has given the loop something to do.
@@ -131,6 +132,7 @@ impl AsgiEngine {
             context: OnceLock::new(),
             baton: OnceLock::new(),
             inner: std::sync::Mutex::new(None),
+            signals: OnceLock::new(),
             told: AtomicBool::new(false),
             woken: AtomicBool::new(false),
         })
@@ -345,7 +347,8 @@ impl AsgiEngine {
         heap::keep_freed();
         let server = Arc::new(Server::start(&self.core.driver, listeners, config, dispatch)?);
         if let Some(signals) = signals {
-            signals.stop(&self.core.driver, server.clone());
+            // Set once: an engine is started once, as is seen below.
+            let _ = self.signals.set(signals.stop(&self.core.driver, server.clone()));
         }
         if self.core.server.set(server).is_err() || self.context.set(Arc::new(context)).is_err() {
             return Err(PyRuntimeError::new_err("the engine has been started already"));
