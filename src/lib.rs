@@ -14,6 +14,8 @@ pub mod files;
 pub mod http;
 pub mod middleware;
 pub mod mux;
+#[cfg(any(feature = "python", test))]
+mod pace;
 pub mod server;
 mod team;
 mod wake;

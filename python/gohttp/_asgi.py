@@ -50,6 +50,7 @@ def serve(app: object, settings: Any, descriptors: list[int], on_ready: OnReady)
                 end_with_threads_running()
             return ends
     finally:
+        host.forget()
         if _in_main_thread():
             signal.set_wakeup_fd(-1)
 
@@ -59,7 +60,10 @@ async def serve_on_running_loop(
 ) -> Ends:
     """The same on the caller's loop, whose other tasks are its own; the engine is beside it."""
     host = _Beside(asyncio.new_event_loop, guest=True)
-    return await _main(_served(app), host, settings, descriptors, on_ready)
+    try:
+        return await _main(_served(app), host, settings, descriptors, on_ready)
+    finally:
+        host.forget()
 
 
 def _served(app: object) -> "_OneApp | _Site":
@@ -102,6 +106,7 @@ class _OnOneThread:
 
     def __init__(self) -> None:
         self.engine = _gohttp.AsgiEngine()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
@@ -111,6 +116,7 @@ class _OnOneThread:
         # loop is awake. The method is asyncio's own, and its types do not tell of it; a loop that
         # had none would go on as before.
         loop._write_to_self = self.engine.wake  # type: ignore[attr-defined]
+        self._loop = loop
         return loop
 
     def _on_stopped(self) -> None:
@@ -123,6 +129,11 @@ class _OnOneThread:
 
     def close(self) -> None:
         """Nothing is to be done: the loop closes its selector."""
+
+    def forget(self) -> None:
+        """The loop is closed: it has the engine no more, which has it, and descriptors."""
+        if self._loop is not None:
+            del self._loop._write_to_self  # type: ignore[attr-defined]
 
 
 def _wake_for_signals(loop: asyncio.AbstractEventLoop) -> None:
@@ -169,6 +180,9 @@ class _Beside:
     def close(self) -> None:
         """No request is left whom the engine could tell something."""
         asyncio.get_running_loop().remove_reader(self._bell)
+
+    def forget(self) -> None:
+        """The server has ended, or has never begun."""
         os.close(self._bell)
 
 

@@ -59,7 +59,8 @@ def serve(
     descriptors = [sock.detach() for sock in sockets]
     routes = mux.chosen(app) if interface == "native" else None
     try:
-        in_time, clean = _run(routes or app, interface, settings, descriptors, on_ready)
+        served = app if routes is None else routes  # which may have none yet
+        in_time, clean = _run(served, interface, settings, descriptors, on_ready)
     finally:
         if routes is not None:
             routes.thaw()

@@ -43,6 +43,7 @@ def redirect(w: ResponseWriter, url: str, status: int) -> None:
     w.headers["location"] = quote(url, safe=_URL)
     if "content-type" in w.headers:
         w.set_status(status)
+        w.write("")  # the body is the handler's, and it may be too late for any
         return
     escaped = html_module.escape(url)
     html(w, f'<a href="{escaped}">{escaped}</a>.\n', status)

@@ -178,41 +178,49 @@ def recover(hook: Hook) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     if not callable(hook):
         raise TypeError(f"recover() needs a function hook(w, req, error), not {hook!r}")
 
-    def settle(w: ResponseWriter, req: Request, error: Exception) -> Awaitable[None] | None:
+    # Exceptions are raised again where they were caught: frames that keep an exception which keeps
+    # them would have all that handlers hold wait for the garbage collector.
+
+    def begin(w: ResponseWriter, req: Request, error: Exception) -> Awaitable[bool] | bool:
+        """Ask the hook; whether it has answered, or what tells that later."""
         if isinstance(error, BadRequest) or hasattr(error, "_gohttp_client"):
-            raise error
+            return False
         sent = not w._reset()
         waits = hook(w, req, error)
         if inspect.isawaitable(waits):
-            return settle_later(w, error, waits, sent)
-        conclude(w, error, sent)
-        return None
+            return end(w, waits, sent)
+        return not (sent or w._untouched())
 
-    async def settle_later(
-        w: ResponseWriter, error: Exception, waits: Awaitable[None], sent: bool
-    ) -> None:
+    async def end(w: ResponseWriter, waits: Awaitable[None], sent: bool) -> bool:
         await waits
-        conclude(w, error, sent)
+        return not (sent or w._untouched())
 
-    def conclude(w: ResponseWriter, error: Exception, sent: bool) -> None:
-        if sent or w._untouched():
-            raise error
+    async def later(answers: Awaitable[bool], error: Exception) -> None:
+        try:
+            if not await answers:
+                raise error
+        finally:
+            del error
 
     async def awaited(w: ResponseWriter, req: Request, result: Awaitable[Any]) -> Any:
         try:
             return await result
         except Exception as error:
-            waits = settle(w, req, error)
-        if waits is not None:
-            await waits
-        return None
+            answered = begin(w, req, error)
+            if not (answered if isinstance(answered, bool) else await answered):
+                raise
 
     def recovering(handler: Callable[..., Any]) -> Callable[..., Any]:
         def around(w: ResponseWriter, req: Request) -> Any:
             try:
                 result = handler(w, req)
             except Exception as error:
-                return settle(w, req, error)
+                answered = begin(w, req, error)
+                if not isinstance(answered, bool):
+                    return later(answered, error)
+                if not answered:
+                    raise
+                return None
             return awaited(w, req, result) if inspect.isawaitable(result) else result
 
         return around

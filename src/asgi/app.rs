@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -63,6 +64,18 @@ impl AsgiMount {
         let made = AsgiApp::new(py, self.app.clone_ref(py), root_path, mount, state)?;
         *lock(&self.ready) = Some(Arc::new(made));
         Ok(())
+    }
+
+    /// Shows the collector what it alone holds. Who has the lock is using what it holds.
+    pub(crate) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.app)?;
+        match self.ready.try_lock().as_deref() {
+            Ok(Some(ready)) if Arc::strong_count(ready) == 1 => {
+                visit.call(&ready.app)?;
+                ready.scopes.visit(visit)
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn ready(&self) -> Option<Arc<AsgiApp>> {

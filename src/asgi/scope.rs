@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
@@ -56,6 +57,11 @@ impl ScopeMaker {
             app: mount.number,
             state,
         })
+    }
+
+    /// Shows the collector what an application can have put something in.
+    pub(super) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.state)
     }
 
     /// The scope of an HTTP request.

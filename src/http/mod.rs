@@ -22,6 +22,7 @@ mod response;
 #[cfg(any(feature = "python", feature = "c"))]
 pub(crate) mod sniff;
 mod upgrade;
+mod write_error;
 mod writer;
 
 pub(crate) use accept::coding_weights;
@@ -44,4 +45,5 @@ pub(crate) use request::exchange;
 pub use request::{Request, Routed};
 pub use response::{ResponseHead, bodiless, reason_phrase};
 pub use upgrade::{Duplex, Ending, Handover, Stopping, Upgrade};
-pub use writer::{ResponseWriter, WriteError};
+pub use write_error::WriteError;
+pub use writer::ResponseWriter;

@@ -81,6 +81,11 @@ impl<T> Default for Mux<T> {
 }
 
 impl<T> Mux<T> {
+    /// All that has been registered, in order.
+    pub fn handlers(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().map(|entry| &entry.handler)
+    }
+
     /// Registers `handler` for `[METHOD ][HOST]/[PATH]`.
     ///
     /// # Errors

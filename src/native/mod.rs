@@ -7,6 +7,7 @@ mod writer;
 
 use std::sync::Arc;
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -28,6 +29,13 @@ pub(crate) struct Route {
     pub(crate) pattern: String,
     /// The names of the pattern's wildcards.
     pub(crate) names: Vec<String>,
+}
+
+impl Route {
+    /// Shows the collector what it holds.
+    pub(crate) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.handler)
+    }
 }
 
 /// Runs native handlers.

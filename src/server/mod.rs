@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use driver::Driver;
 pub use listener::Listening;
-pub use signals::Signals;
+pub use signals::{Signals, TakenSignals};
 
 use crate::config::EngineConfig;
 use crate::http::Dispatch;

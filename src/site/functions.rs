@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
@@ -20,7 +21,7 @@ pub(super) struct Function {
     /// The names of the pattern's wildcards.
     names: Vec<String>,
     /// The Python objects that the function and its data belong to.
-    _owners: Py<PyAny>,
+    owners: Py<PyAny>,
 }
 
 impl Function {
@@ -42,7 +43,11 @@ impl Function {
                 None => Target::article(address),
             }
         };
-        Self { target, pattern: pattern.into(), names, _owners: owners }
+        Self { target, pattern: pattern.into(), names, owners }
+    }
+
+    pub(super) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.owners)
     }
 }
 

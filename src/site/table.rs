@@ -7,7 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use percent_encoding::percent_decode_str;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use rustc_hash::FxHashMap;
 
 use super::functions::Function;
 use super::layer::ReadyLayer;
@@ -28,9 +30,23 @@ enum Target {
     Wsgi(Arc<WsgiMount>),
     Asgi(Arc<AsgiMount>),
     /// Another table, under a prefix of so many segments.
-    Table(Shared, usize),
+    Table(Arc<Py<Routes>>, usize),
     /// What the engine answers itself, under a prefix of so many segments.
     Engine(Arc<dyn Dispatch>, usize),
+}
+
+impl Target {
+    /// Where what it shares with its clones is.
+    fn address(&self) -> *const () {
+        match self {
+            Self::Native(route) => Arc::as_ptr(route).cast(),
+            Self::Function(function) => Arc::as_ptr(function).cast(),
+            Self::Wsgi(mount) => Arc::as_ptr(mount).cast(),
+            Self::Asgi(mount) => Arc::as_ptr(mount).cast(),
+            Self::Table(inner, _) => Arc::as_ptr(inner).cast(),
+            Self::Engine(answers, _) => Arc::as_ptr(answers).cast(),
+        }
+    }
 }
 
 /// Who answers a request.
@@ -74,6 +90,32 @@ struct Table {
     mounted_at: Option<String>,
     /// A server has been started: what must be there from the start cannot come any more.
     serving: bool,
+}
+
+impl Table {
+    /// Shows the collector what the table alone holds: a handler often refers to the `Mux` that
+    /// it is registered in. A target that a request still has is not shown, and so not collected.
+    fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let mut here: FxHashMap<*const (), (usize, &Target)> = FxHashMap::default();
+        for target in self.mux.handlers().chain(self.mounts.iter().map(|(_, target)| target)) {
+            here.entry(target.address()).or_insert((0, target)).0 += 1;
+        }
+        for (count, target) in here.into_values() {
+            match target {
+                Target::Native(route) if Arc::strong_count(route) == count => route.visit(visit)?,
+                Target::Function(function) if Arc::strong_count(function) == count => {
+                    function.visit(visit)?;
+                }
+                Target::Wsgi(mount) if Arc::strong_count(mount) == count => mount.visit(visit)?,
+                Target::Asgi(mount) if Arc::strong_count(mount) == count => mount.visit(visit)?,
+                Target::Table(inner, _) if Arc::strong_count(inner) == count => {
+                    visit.call(&**inner)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A table that several hold.
@@ -121,7 +163,7 @@ impl Shared {
             Target::Table(inner, segments) => {
                 let (prefix, below) = split_prefix(path, *segments);
                 let below = if below.is_empty() { b"/" } else { below };
-                match inner.find(method, host, below, stack) {
+                match inner.get().0.find(method, host, below, stack) {
                     Found::Redirect(below) => {
                         Found::Redirect(format!("{}{below}", String::from_utf8_lossy(prefix)))
                     }
@@ -142,7 +184,7 @@ impl Shared {
             match target {
                 Target::Wsgi(mount) => all.push((whole, Mounted::Wsgi(mount.clone()))),
                 Target::Asgi(mount) => all.push((whole, Mounted::Asgi(mount.clone()))),
-                Target::Table(inner, _) => all.extend(inner.freeze(&whole)),
+                Target::Table(inner, _) => all.extend(inner.get().0.freeze(&whole)),
                 Target::Native(_) | Target::Function(_) | Target::Engine(..) => {}
             }
         }
@@ -155,7 +197,7 @@ impl Shared {
         table.serving = false;
         for (_, target) in &table.mounts {
             if let Target::Table(inner, _) = target {
-                inner.thaw();
+                inner.get().0.thaw();
             }
         }
     }
@@ -164,7 +206,7 @@ impl Shared {
     fn holds(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
             || self.read().mounts.iter().any(|(_, target)| match target {
-                Target::Table(inner, _) => inner.holds(other),
+                Target::Table(inner, _) => inner.get().0.holds(other),
                 _ => false,
             })
     }
@@ -271,15 +313,16 @@ impl Routes {
     }
 
     /// Mounts another table, once.
-    fn mount_routes(&self, prefix: &str, other: &Self) -> PyResult<()> {
-        if other.0.holds(&self.0) {
+    fn mount_routes(&self, prefix: &str, other: Py<Self>) -> PyResult<()> {
+        let inner = &other.get().0.clone();
+        if inner.holds(&self.0) {
             return Err(PyValueError::new_err("a Mux cannot be mounted in itself"));
         }
-        if let Some(at) = &other.0.read().mounted_at {
+        if let Some(at) = &inner.read().mounted_at {
             return Err(PyValueError::new_err(format!("this Mux is mounted at {at:?} already")));
         }
-        self.mount(prefix, |segments| Target::Table(other.0.clone(), segments))?;
-        other.0.write().mounted_at = Some(prefix.to_owned());
+        self.mount(prefix, |segments| Target::Table(Arc::new(other), segments))?;
+        inner.write().mounted_at = Some(prefix.to_owned());
         Ok(())
     }
 
@@ -300,5 +343,19 @@ impl Routes {
 
     fn __bool__(&self) -> bool {
         !self.0.read().mux.is_empty()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Who writes to it is using it. A server's requests are no objects that can be visited.
+        match self.0.0.try_read() {
+            Ok(table) if !table.serving => table.visit(&visit),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let table = std::mem::take(&mut *self.0.write());
+        // After the lock: what ends may be Python code.
+        drop(table);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::WsgiHandler;
@@ -33,6 +34,15 @@ impl WsgiMount {
         let handler = WsgiHandler::new(py, self.app.clone_ref(py), settings, mount)?;
         *lock(&self.handler) = Some(Arc::new(handler));
         Ok(())
+    }
+
+    /// Shows the collector what it alone holds. Who has the lock is using what it holds.
+    pub(crate) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.app)?;
+        match self.handler.try_lock().as_deref() {
+            Ok(Some(handler)) if Arc::strong_count(handler) == 1 => visit.call(&handler.app),
+            _ => Ok(()),
+        }
     }
 
     /// Its handler, once it has been prepared.

@@ -18,8 +18,7 @@ from websocket_client import (
     serve_websockets,
     write_script,
 )
-
-ACCEPT = {"type": "websocket.accept"}
+from websocket_messages import ACCEPT, disconnect
 
 
 @pytest.fixture(scope="module", params=LOOPS)
@@ -32,10 +31,6 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 def connection(server: Server) -> Iterator[H2Connection]:
     with H2Connection(server) as connection:
         yield connection
-
-
-def disconnect(code: int, reason: str = "") -> dict[str, object]:
-    return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
 
 def test_settings_allow_the_extended_connect(connection: H2Connection) -> None:

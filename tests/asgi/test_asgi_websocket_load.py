@@ -28,10 +28,10 @@ from websocket_client import (
     websocket,
     write_script,
 )
+from websocket_messages import ACCEPT, disconnect
 
 MIB = 1024 * 1024
 SPARE = 32 * MIB  # windows and the kernel's buffers are below, what is sent far above
-ACCEPT = {"type": "websocket.accept"}
 
 
 @pytest.fixture(scope="module", params=LOOPS)
@@ -52,10 +52,6 @@ def pinging(loop: str) -> Iterator[Server]:
     options = ("--ws-ping-interval", "0.2", "--ws-ping-timeout", "0.4")
     with serve_websockets("--loop", loop, *options) as server:
         yield server
-
-
-def disconnect(code: int) -> dict[str, object]:
-    return {"type": "websocket.disconnect", "code": code, "reason": ""}
 
 
 # --- pings ---------------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ from websocket_client import (
     websocket,
     write_script,
 )
+from websocket_messages import ACCEPT
 
-ACCEPT = {"type": "websocket.accept"}
 EURO = "€".encode()
 MAX = 10_000  # --ws-max-size
 

@@ -138,6 +138,13 @@ class WebSocket:
         self.send(close_frame(code, reason.encode()))
         return self.read_end()
 
+    def answer_close(self) -> tuple[int | None, str]:
+        """Wait for the server to close, answer it, and see the connection end."""
+        closed = self.read_close()
+        self.send(close_frame(closed[0]))
+        assert self.wire.read_until_close() == b""
+        return closed
+
     def assert_open(self) -> None:
         """A ping is answered, and nothing came before."""
         self.send(frame(PING, b"open?"))
@@ -214,6 +221,11 @@ def serve_websockets(*options: str, exit_code: int | None = 0) -> Iterator[Serve
     target = "websocket_cases:app"
     with gohttp_serve(target, *options, cwd=APPS, exit_code=exit_code) as server:
         yield server
+
+
+def assert_usable(connection: RawConnection) -> None:
+    connection.send_request("GET", "/ok")
+    assert connection.read_response().body == b"ok"
 
 
 class H2Connection:

@@ -354,3 +354,9 @@ def test_free_port_is_what_run_takes(tmp_path: Path) -> None:
     path = program(tmp_path, ARTICLE.replace("5000", str(port)))
     with running(path) as server:
         assert server.port == port
+
+
+def test_run_without_routes_answers_404(tmp_path: Path) -> None:
+    with running(program(tmp_path, "import gohttp\ngohttp.run(port=0)\n")) as server:
+        assert server.get("/").status == 404
+        assert "Traceback" not in server.log()

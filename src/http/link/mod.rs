@@ -5,7 +5,6 @@
 //! Each side registers a waker when it has to wait. The connection is woken through the
 //! [`WakeQueue`], since handlers run outside the runtime.
 
-use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -21,9 +20,13 @@ use super::response::ResponseHead;
 use super::upgrade::Upgrade;
 use crate::wake::{WakeQueue, lock};
 
+mod own;
 mod upload;
+mod waiters;
 
+pub(crate) use own::OwnLink;
 use upload::Upload;
+use waiters::{register_waiter, wake, wake_all};
 
 /// Response bytes kept for a connection that does not take them, before the handler has to wait.
 const DOWNLOAD_WINDOW: usize = 64 * 1024;
@@ -135,61 +138,6 @@ pub struct Link {
     answered: AtomicBool,
     conn: Arc<ConnInfo>,
     connection: LinkWaker,
-}
-
-/// A connection's hold on the link of its request in hand. The link serves for the next request
-/// too, if the handler has let go of it by then; dropped, it is closed.
-#[derive(Debug)]
-pub(crate) struct OwnLink(Arc<Link>);
-
-impl OwnLink {
-    /// The link of a connection without a request.
-    pub(crate) fn new(conn: Arc<ConnInfo>, connection: LinkWaker) -> Self {
-        Self(Link::new(conn, connection, false))
-    }
-
-    /// Begins a request. `has_body`: whether request bytes may follow.
-    pub(crate) fn renew(&mut self, has_body: bool) {
-        match Arc::get_mut(&mut self.0) {
-            Some(link) => {
-                *link.state.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner) =
-                    State::new(has_body);
-                *link.gone.get_mut() = false;
-                *link.news.get_mut() = false;
-                *link.expired.get_mut() = false;
-            }
-            None => {
-                self.0.close();
-                self.0 = Link::new(self.0.conn.clone(), self.0.connection.clone(), has_body);
-            }
-        }
-    }
-
-    /// The exchange is over: whoever still waits on it is told.
-    pub(crate) fn finish(&self) {
-        if Arc::strong_count(&self.0) > 1 {
-            self.0.close();
-        }
-    }
-
-    /// A hold for the handler's side.
-    pub(crate) fn share(&self) -> Arc<Link> {
-        self.0.clone()
-    }
-}
-
-impl Deref for OwnLink {
-    type Target = Link;
-
-    fn deref(&self) -> &Link {
-        &self.0
-    }
-}
-
-impl Drop for OwnLink {
-    fn drop(&mut self) {
-        self.finish();
-    }
 }
 
 /// The connection's side.
@@ -435,39 +383,5 @@ impl Link {
         state.progress = progress;
         self.wake_connection();
         true
-    }
-}
-
-fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
-    match slot {
-        Some(known) if known.will_wake(cx.waker()) => {}
-        _ => *slot = Some(cx.waker().clone()),
-    }
-}
-
-/// Waiters on one request that are kept. Those that stopped waiting are not known: beyond this
-/// number all are woken, and who still waits comes back.
-const MAX_WAITERS: usize = 32;
-
-fn register_waiter(waiters: &mut Vec<Waker>, cx: &Context<'_>) {
-    let waker = cx.waker();
-    if waker.will_wake(Waker::noop()) || waiters.iter().any(|known| known.will_wake(waker)) {
-        return;
-    }
-    if waiters.len() == MAX_WAITERS {
-        waiters.drain(..).for_each(Waker::wake);
-    }
-    waiters.push(waker.clone());
-}
-
-fn wake_all(wakers: Vec<Waker>) {
-    for waker in wakers {
-        waker.wake();
-    }
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf, Bytes};
 use tokio::io::ReadBuf;
 
-use super::{Link, register, register_waiter, wake_all};
+use super::Link;
+use super::waiters::{register, register_waiter, wake_all};
 use crate::http::body::{BodyError, BodyEvent, BodySink};
 use crate::wake::lock;
 

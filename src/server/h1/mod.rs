@@ -9,6 +9,7 @@ mod connection;
 mod encode;
 mod exchange;
 mod parse;
+mod receive;
 mod repeat;
 mod respond;
 mod upload;

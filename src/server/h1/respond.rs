@@ -2,7 +2,8 @@
 
 use super::connection::Connection;
 use super::encode::{BodyFraming, encode_chunk_size, encode_end, encode_head, encode_interim};
-use super::exchange::{DISCARD_LIMIT, Exchange};
+use super::exchange::Exchange;
+use super::receive::DISCARD_LIMIT;
 use crate::http::{self, Outgoing, Part, Progress, ResponseHead};
 use crate::server::listener::Transport;
 

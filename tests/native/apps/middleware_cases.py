@@ -276,6 +276,16 @@ def all_sites(*, with_asgi: bool) -> Mux:
     add("/gzip", middleware.compress(codings=["gzip"], levels={"gzip": 9}, min_size=0))
     add("/two-times", middleware.compress(codings=["br"]), middleware.compress(codings=["gzip"]))
     add("/mine", middleware.compress(types=["application/x-mine", "image/*"]))
+    add(
+        "/all",
+        middleware.request_id(),
+        middleware.cors("*"),
+        middleware.rate_limit(1_000_000),
+        middleware.basic_auth(knows),
+        middleware.body_limit(1000),
+        middleware.compress(),
+        middleware.recover(rescue),
+    )
     add("/rescued", middleware.request_id(), middleware.recover(rescue))
     add("/rescued-gently", middleware.request_id(), middleware.recover(rescue_gently))
     add("/watched", middleware.recover(lambda w, req, error: None))

@@ -1,4 +1,4 @@
-//! `receive` and `send` of one WebSocket (ASGI WebSocket specification 2.5).
+//! One WebSocket between its application and the client, from its handshake to its end.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -9,14 +9,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-use super::awaitable::{Awaitable, Conversation, Until, gone};
-use super::engine::LoopContext;
-use super::message;
-use super::task::Outcome;
+use super::message::{connect, disconnect, received};
+use crate::asgi::awaitable::{Conversation, Until, gone};
+use crate::asgi::engine::LoopContext;
+use crate::asgi::message;
+use crate::asgi::task::Outcome;
 use crate::bridge::app;
 use crate::bridge::convert::bytes_like;
 use crate::bridge::log_sink::app_error;
-use crate::http::{Request, RequestHead, ResponseHead, ResponseWriter, WriteError, is_token};
+use crate::http::{Request, ResponseHead, ResponseWriter, WriteError, is_token};
 use crate::wake::lock;
 use crate::websocket::{AcceptError, Closed, Event, Handshake, Message, WebSocket};
 
@@ -49,8 +50,8 @@ impl Stage {
     }
 }
 
-/// One WebSocket, from its handshake on.
-struct Talk {
+/// See the module's text.
+pub(super) struct Talk {
     stage: Mutex<Stage>,
     context: Arc<LoopContext>,
     what: String,
@@ -58,6 +59,8 @@ struct Talk {
     connected: AtomicBool,
     /// The end has been told, by a message or an error.
     told_gone: AtomicBool,
+    /// Somebody waits, or waited, in `receive()`.
+    listening: AtomicBool,
 }
 
 /// What `receive()` gives.
@@ -67,6 +70,24 @@ enum Received {
 }
 
 impl Talk {
+    /// Begins with the handshake; `what` names it in the log.
+    pub(super) fn new(
+        context: &Arc<LoopContext>,
+        request: Request,
+        writer: ResponseWriter,
+        handshake: Handshake,
+        what: String,
+    ) -> Self {
+        Self {
+            stage: Mutex::new(Stage::Connecting(request, writer, handshake)),
+            context: context.clone(),
+            what,
+            connected: AtomicBool::new(false),
+            told_gone: AtomicBool::new(false),
+            listening: AtomicBool::new(false),
+        }
+    }
+
     fn poll_received(&self, cx: &mut Context<'_>) -> Poll<Received> {
         let closed = |code| Received::Closed(Closed { code, reason: String::new() });
         let socket = match &*lock(&self.stage) {
@@ -90,7 +111,7 @@ impl Talk {
     }
 
     /// Takes a message of the application. Returns what to wait for before the next.
-    fn take(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Until> {
+    pub(super) fn take(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Until> {
         let kind = message
             .get_item(intern!(py, "type"))?
             .ok_or_else(|| PyValueError::new_err("an ASGI message needs a 'type'"))?;
@@ -281,13 +302,14 @@ impl Talk {
         }
     }
 
+    /// The client has gone: who listens for that hears of it first.
     fn refuse_gone(&self, py: Python<'_>) -> PyResult<Until> {
         self.told_gone.store(true, Relaxed);
-        Err(gone(py))
+        if self.listening.load(Relaxed) { Ok(Until::Gone) } else { Err(gone(py)) }
     }
 
     /// The task has ended, and with it the conversation.
-    fn conclude(&self, py: Python<'_>, outcome: Outcome) {
+    pub(super) fn conclude(&self, py: Python<'_>, outcome: Outcome) {
         let stage = std::mem::replace(&mut *lock(&self.stage), Stage::Over);
         let quiet = self.told_gone.load(Relaxed);
         let (code, status) = match outcome {
@@ -332,16 +354,19 @@ impl Conversation for Talk {
 
     fn poll_message(&self, py: Python<'_>, cx: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
         if !self.connected.swap(true, Relaxed) {
-            return Poll::Ready(typed(py, intern!(py, "websocket.connect")).map(into_any));
+            return Poll::Ready(connect(py));
         }
-        let received = std::task::ready!(self.poll_received(cx));
-        if matches!(received, Received::Closed(_)) {
-            self.told_gone.store(true, Relaxed);
-        }
-        Poll::Ready(match received {
-            Received::Message(message) => received_message(py, &message),
-            Received::Closed(closed) => disconnect(py, &closed),
+        Poll::Ready(match std::task::ready!(self.poll_received(cx)) {
+            Received::Message(message) => received(py, &message),
+            Received::Closed(closed) => {
+                self.told_gone.store(true, Relaxed);
+                disconnect(py, &closed)
+            }
         })
+    }
+
+    fn waited_for(&self) {
+        self.listening.store(true, Relaxed);
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -351,89 +376,4 @@ impl Conversation for Talk {
             _ => Poll::Ready(()),
         }
     }
-}
-
-fn into_any(message: Bound<'_, PyDict>) -> Py<PyAny> {
-    message.into_any().unbind()
-}
-
-fn typed<'py>(py: Python<'py>, kind: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyDict>> {
-    let message = PyDict::new(py);
-    message.set_item(intern!(py, "type"), kind)?;
-    Ok(message)
-}
-
-fn received_message(py: Python<'_>, received: &Message) -> PyResult<Py<PyAny>> {
-    let message = typed(py, intern!(py, "websocket.receive"))?;
-    match received {
-        Message::Text(text) => message.set_item(intern!(py, "text"), text)?,
-        Message::Binary(data) => message.set_item(intern!(py, "bytes"), PyBytes::new(py, data))?,
-    }
-    Ok(into_any(message))
-}
-
-fn disconnect(py: Python<'_>, closed: &Closed) -> PyResult<Py<PyAny>> {
-    let message = typed(py, intern!(py, "websocket.disconnect"))?;
-    message.set_item(intern!(py, "code"), closed.code)?;
-    message.set_item(intern!(py, "reason"), &closed.reason)?;
-    Ok(into_any(message))
-}
-
-/// Its methods are the `receive` and `send` of one WebSocket.
-#[pyclass(frozen, module = "gohttp._gohttp")]
-pub(crate) struct WebSocketExchange(Arc<Talk>);
-
-#[pymethods]
-impl WebSocketExchange {
-    /// The next message of the client.
-    fn receive(&self) -> Awaitable {
-        Awaitable::new(self.0.clone(), Until::Message)
-    }
-
-    /// Takes a message for the client.
-    fn send(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Py<Awaitable>> {
-        match self.0.take(py, message)? {
-            Until::Now => Ok(self.0.context.done.clone_ref(py)),
-            until => Py::new(py, Awaitable::new(self.0.clone(), until)),
-        }
-    }
-}
-
-/// A WebSocket with what its application calls.
-pub(super) struct Chat {
-    talk: Arc<Talk>,
-    pub(super) receive: Py<PyAny>,
-    pub(super) send: Py<PyAny>,
-}
-
-impl Chat {
-    pub(super) fn begin(
-        py: Python<'_>,
-        context: &Arc<LoopContext>,
-        request: Request,
-        writer: ResponseWriter,
-        handshake: Handshake,
-    ) -> PyResult<Self> {
-        let talk = Arc::new(Talk {
-            what: describe(&request.head),
-            stage: Mutex::new(Stage::Connecting(request, writer, handshake)),
-            context: context.clone(),
-            connected: AtomicBool::new(false),
-            told_gone: AtomicBool::new(false),
-        });
-        let object = Py::new(py, WebSocketExchange(talk.clone()))?;
-        Ok(Self {
-            talk,
-            receive: object.getattr(py, intern!(py, "receive"))?,
-            send: object.getattr(py, intern!(py, "send"))?,
-        })
-    }
-
-    pub(super) fn conclude(self, py: Python<'_>, outcome: Outcome) {
-        self.talk.conclude(py, outcome);
-    }
-}
-
-fn describe(head: &RequestHead) -> String {
-    format!("WebSocket {}", String::from_utf8_lossy(head.path()).escape_default())
 }
