@@ -20,6 +20,7 @@ use crate::bridge::app;
 use crate::bridge::baton::Baton;
 use crate::bridge::convert::{bytes_like, from_latin1, type_name};
 use crate::bridge::futures;
+use crate::bridge::places::{Place, Places};
 use crate::files::serve_file;
 use crate::http::{FieldError, ResponseHead, ResponseWriter, Version, WriteError, sniff};
 use crate::wake::lock;
@@ -33,6 +34,8 @@ struct State {
     buffer: Vec<u8>,
     /// The first write has happened: status and headers are settled.
     settled: bool,
+    /// Of an `async def` handler that runs.
+    place: Option<Place>,
 }
 
 /// Writes the response of one request. May be used from any thread until the handler has ended;
@@ -50,7 +53,13 @@ pub(crate) struct NativeWriter {
 impl NativeWriter {
     pub(super) fn new(writer: ResponseWriter, baton: Arc<Baton>, version: Version) -> Self {
         Self {
-            state: Mutex::new(State { writer, status: None, buffer: Vec::new(), settled: false }),
+            state: Mutex::new(State {
+                writer,
+                status: None,
+                buffer: Vec::new(),
+                settled: false,
+                place: None,
+            }),
             headers: Mutex::default(),
             baton,
             interim: version == Version::Http11,
@@ -58,9 +67,16 @@ impl NativeWriter {
         }
     }
 
-    /// An `async def` handler goes on after its first call has returned.
-    pub(super) fn hand_over(&self) {
+    /// An `async def` handler goes on after its first call has returned, and has its place until
+    /// its end.
+    pub(super) fn hand_over(&self, place: Option<Place>) {
+        lock(&self.state).place = place;
         self.handed_over.store(true, Relaxed);
+    }
+
+    /// Answers that too many `async def` handlers run already.
+    pub(super) fn refuse(&self, places: &Places) {
+        places.refuse(&mut lock(&self.state).writer);
     }
 
     /// Ends the response of a handler that has ended. Returns whether it has.
@@ -381,6 +397,7 @@ impl NativeWriter {
             self.fail(py, what, &error);
         }
         req.close_form(py);
+        lock(&self.state).place = None;
     }
 }
 

@@ -1,11 +1,14 @@
 //! The engine's end of a site: who answers which request.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::table::{By, Found, Shared};
 use crate::asgi::InboxDispatch;
 use crate::bridge::baton::BatonDispatch;
+use crate::bridge::places::Places;
 use crate::http::{
     Dispatch, Prebuffer, Request, RequestHead, ResponseHead, ResponseWriter, Room, reason_phrase,
     redirect,
@@ -28,26 +31,28 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// Who runs requests.
+pub(super) struct Runners {
+    pub(super) threads: BatonDispatch,
+    /// Where there are ASGI applications.
+    pub(super) event_loop: Option<InboxDispatch>,
+    /// What limits coroutines, those of `async def` handlers too.
+    pub(super) places: Arc<Places>,
+}
+
 /// Gives requests to threads, to the event loop, or answers them.
 pub(super) struct SiteDispatch {
     table: Shared,
     /// As clients send it: percent-encoded.
     root_path: String,
-    threads: BatonDispatch,
-    /// Where there are ASGI applications.
-    event_loop: Option<InboxDispatch>,
+    runners: Runners,
 }
 
 impl SiteDispatch {
     /// `root_path`: what a proxy may have left before the paths.
-    pub(super) fn new(
-        table: Shared,
-        root_path: &str,
-        threads: BatonDispatch,
-        event_loop: Option<InboxDispatch>,
-    ) -> Self {
+    pub(super) fn new(table: Shared, root_path: &str, runners: Runners) -> Self {
         let root_path = utf8_percent_encode(root_path.trim_end_matches('/'), PATH).to_string();
-        Self { table, root_path, threads, event_loop }
+        Self { table, root_path, runners }
     }
 
     fn find(&self, head: &RequestHead) -> Found {
@@ -70,8 +75,8 @@ impl Dispatch for SiteDispatch {
         match self.find(&request.head) {
             Found::To(by, routed) => {
                 request.routed = Some(routed);
-                match (by, &self.event_loop) {
-                    (By::Thread, _) => self.threads.dispatch(request, writer),
+                match (by, &self.runners.event_loop) {
+                    (By::Thread, _) => self.runners.threads.dispatch(request, writer),
                     (By::Loop, Some(event_loop)) => event_loop.dispatch(request, writer),
                     // There is a loop where there are applications for it.
                     (By::Loop, None) => writer.fail(500),
@@ -87,28 +92,35 @@ impl Dispatch for SiteDispatch {
                 let _ = head.push(b"allow", allow.join(", ").as_bytes());
                 respond(head, &mut writer);
             }
+            // What the server as a whole can do (RFC 9110 section 9.3.7): nothing to tell, as Go.
+            Found::Nothing if request.head.path() == b"*" => {
+                let mut head = ResponseHead::new(200);
+                head.set_content_length(0);
+                respond_with(head, Bytes::new(), &mut writer);
+            }
             Found::Nothing => respond(plain(404), &mut writer),
         }
     }
 
     fn tick(&self) {
-        self.threads.tick();
-        if let Some(event_loop) = &self.event_loop {
+        self.runners.threads.tick();
+        self.runners.places.tick();
+        if let Some(event_loop) = &self.runners.event_loop {
             event_loop.tick();
         }
     }
 
     fn room(&self) -> Room {
         // Who comes next is not known.
-        match &self.event_loop {
+        match &self.runners.event_loop {
             Some(event_loop) => event_loop.room(),
-            None => self.threads.room(),
+            None => self.runners.threads.room(),
         }
     }
 
     fn prebuffer(&self, head: &RequestHead) -> Prebuffer {
         match self.find(head) {
-            Found::To(By::Thread, _) => self.threads.prebuffer(head),
+            Found::To(By::Thread, _) => self.runners.threads.prebuffer(head),
             _ => Prebuffer::default(),
         }
     }
