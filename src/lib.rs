@@ -15,6 +15,7 @@ pub mod mux;
 pub mod server;
 mod wake;
 pub mod websocket;
+mod words;
 
 #[cfg(feature = "python")]
 mod asgi;

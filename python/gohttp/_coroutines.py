@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from gohttp import _stacks
 from gohttp._gohttp import Request, ResponseWriter
 from gohttp._timeout import RequestTimeout
+from gohttp.logs import were
 
 _LAST_MOMENT = 1.0  # seconds
 _AFTER_THE_ANSWER = 0.5  # seconds by which a connection may answer 504 late
@@ -117,7 +118,7 @@ class CoroutineThread:
         tasks = set(self._coroutines.tasks)
         self._coroutines.cancel()
         if tasks:
-            logger.warning("%d async handlers were still running at the stop.", len(tasks))
+            logger.warning("%s still running at the stop.", were(len(tasks), "async handler"))
             await asyncio.wait(tasks)
         await asyncio.get_running_loop().shutdown_default_executor()
         return not tasks

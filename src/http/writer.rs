@@ -14,6 +14,7 @@ use super::link::{Link, Progress};
 use super::response::{ResponseHead, bodiless};
 use super::upgrade::{Relay, Upgrade};
 use crate::wake::WakeQueue;
+use crate::words::count;
 
 /// Why something could not be written to a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,8 @@ impl fmt::Display for WriteError {
             Self::NotStarted => f.write_str("the response has not been started"),
             Self::Ended => f.write_str("the response has ended already"),
             Self::Short(missing) => {
-                write!(f, "the response body is {missing} bytes shorter than its Content-Length")
+                let missing = count(*missing, "byte");
+                write!(f, "the response body is {missing} shorter than its Content-Length")
             }
         }
     }
@@ -380,8 +382,8 @@ impl ResponseWriter {
             if data.len() as u64 > *remaining {
                 log::warn!(
                     target: "gohttp.response",
-                    "the application sent more than its Content-Length: {} bytes cut",
-                    data.len() as u64 - *remaining
+                    "the application sent more than its Content-Length: {} cut",
+                    count(data.len() as u64 - *remaining, "byte")
                 );
                 data.truncate(*remaining as usize);
             }

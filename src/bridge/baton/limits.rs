@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::Baton;
 use super::schedule::{Holder, Job, Schedule};
 use crate::http::{ResponseHead, TICK};
+use crate::words::were;
 
 /// Ticks after which a streamed response counts as waiting for its client: it may go on for hours.
 const STREAM_PATIENCE: u32 = 1;
@@ -80,8 +81,9 @@ impl Baton {
         if refused > 0 {
             log::warn!(
                 target: "gohttp.server",
-                "{refused} requests were refused with 503: all {} threads are busy, and more than \
-                 queue ({}) requests wait, or one for longer than queue_timeout",
+                "{} refused with 503: all threads ({}) are busy, and more than queue ({}) requests \
+                 wait, or one for longer than queue_timeout",
+                were(refused, "request"),
                 self.max_threads,
                 self.limits.queue
             );

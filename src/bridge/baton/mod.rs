@@ -37,6 +37,7 @@ use crate::costs::Costs;
 use crate::http::{Request, ResponseWriter};
 use crate::server::{Driver, Server};
 use crate::wake::lock;
+use crate::words::were;
 use deadline::Deadlines;
 pub(crate) use dispatch::BatonDispatch;
 pub(crate) use limits::Limits;
@@ -200,7 +201,8 @@ impl Baton {
             if Instant::now() >= self.stop_deadline() {
                 log::warn!(
                     target: "gohttp.server",
-                    "{busy} handlers were still running after graceful_timeout and are abandoned"
+                    "{} still running after graceful_timeout, and abandoned",
+                    were(busy, "handler")
                 );
                 return false;
             }

@@ -11,6 +11,7 @@ use super::upload::Upload;
 use crate::http::{self, BodyError, Progress, RequestHead, ResponseHead};
 use crate::server::access_log::AccessEntry;
 use crate::server::listener::Transport;
+use crate::words::count;
 use bytes::Buf;
 
 /// Bytes of the next requests that are read while a response is made.
@@ -389,8 +390,9 @@ impl<I: Transport> Connection<I> {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             log::warn!(
                 target: "gohttp.response",
-                "a response to {} was cut: the file that it is made of has become shorter, {missing} bytes are missing",
-                self.info.peer_host
+                "a response to {} was cut: the file that it is made of has become shorter, by {}",
+                self.info.peer_host,
+                count(missing, "byte")
             );
         }
     }

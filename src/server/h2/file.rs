@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::http::FilePart;
 use crate::wake::lock;
+use crate::words::count;
 
 /// A part of a file on its way. It is read when hyper has sent what was read before.
 pub(super) struct SentFile {
@@ -43,8 +44,8 @@ impl SentFile {
             io::ErrorKind::UnexpectedEof => io::Error::new(
                 error.kind(),
                 format!(
-                    "the file that it is made of has become shorter, {} bytes are missing",
-                    part.len()
+                    "the file that it is made of has become shorter, by {}",
+                    count(part.len(), "byte")
                 ),
             ),
             _ => error,
