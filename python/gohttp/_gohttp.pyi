@@ -2,12 +2,16 @@
 The engine and the faces, compiled.
 """
 
-from _typeshed import Incomplete, SupportsGetItem
-from collections.abc import Iterator
+from _typeshed import Incomplete, ReadableBuffer, SupportsGetItem
+from collections.abc import Awaitable, Iterator
+from gohttp._request import Form, Values
+from gohttp._response import EventStream
+from gohttp._websocket import AsyncWebSocket
 from os import PathLike
+from socket import socket
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Request", "ResponseWriter", "Routes", "SyncServer", "flush_logging", "in_handler", "install_logging", "serve_site", "serve_wsgi", "start_site"]
+__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Request", "ResponseWriter", "Routes", "SyncServer", "WebSocket", "flush_logging", "in_handler", "install_logging", "serve_site", "serve_wsgi", "start_site"]
 
 __version__: Final[str]
 
@@ -104,11 +108,12 @@ class Headers:
     def __repr__(self, /) -> str: ...
     def __setitem__(self, name: str, value: str, /) -> None:
         """
-        Replaces all values of the name by one.
+        Replaces all values of the name by one. Raises `TypeError` for a request's fields, and in
+        trailers `ValueError` for what cannot stand there (RFC 9110 section 6.5.1).
         """
     def add(self, /, name: str, value: str) -> None:
         """
-        Adds a value beside those that the name has.
+        Adds a value beside those that the name has. Raises as setting one does.
         """
     def get(self, /, name: str, default: str | None = None) -> str | None:
         """
@@ -138,7 +143,7 @@ class Request:
     """
     def __repr__(self, /) -> str: ...
     @property
-    def basic_auth(self, /) -> Any:
+    def basic_auth(self, /) -> tuple[str, str] | None:
         """
         Name and password of basic authentication (RFC 7617); `None` if there are none.
         """
@@ -155,16 +160,16 @@ class Request:
         Whether the client has gone.
         """
     @property
-    def context(self, /) -> Any:
+    def context(self, /) -> dict[Any, Any]:
         """
         A dictionary of this request for middleware and handlers to leave things in.
         """
     @property
-    def cookies(self, /) -> Any:
+    def cookies(self, /) -> dict[str, str]:
         """
         The cookies, by name.
         """
-    def form(self, /) -> Any:
+    def form(self, /) -> Form:
         """
         The fields and files of a form, `application/x-www-form-urlencoded` or
         `multipart/form-data`: a `Form`. Files beyond 64 KiB are on disk. Raises `BadRequest` if the
@@ -215,7 +220,7 @@ class Request:
         The protocol: `'HTTP/1.1'`.
         """
     @property
-    def query(self, /) -> Any:
+    def query(self, /) -> Values:
         """
         The values of the query: a mapping of names to their first values; `get_all` has all.
         """
@@ -241,7 +246,7 @@ class Request:
         `'http'`, or `'https'` where a trusted proxy says so.
         """
     @property
-    def text(self, /) -> Any:
+    def text(self, /) -> str:
         """
         The body as text, by the charset of its Content-Type, else UTF-8. Raises
         `BadRequest` if it is none, and as `body` does.
@@ -266,7 +271,11 @@ class ResponseWriter:
         """
         What a handler has returned. Raises `TypeError` if that was meant to be the response.
         """
-    def drain(self, /) -> Any:
+    def async_websocket(self, /, req: Request, *, subprotocols: SupportsGetItem[int, str] = ...) -> AsyncWebSocket:
+        """
+        The same in an `async def` handler.
+        """
+    def drain(self, /) -> Awaitable[None]:
         """
         For `async def` handlers, whose `write` does not wait: awaits until the client has taken
         enough that more may be written.
@@ -290,7 +299,7 @@ class ResponseWriter:
         """
         The response's header fields, to be set before the first write is sent.
         """
-    def hijack(self, /) -> Any:
+    def hijack(self, /) -> socket:
         """
         Takes the connection over, as Go's `Hijacker` does: a socket that speaks with the client,
         bytes beyond the request first. The answer, head and all, is the caller's, who closes it.
@@ -326,7 +335,7 @@ class ResponseWriter:
         Sets the status code, 200 unless set. Too late after the first write: that is logged and
         ignored. Raises `ValueError` outside 200 to 999.
         """
-    def sse(self, /) -> Any:
+    def sse(self, /) -> EventStream:
         """
         Begins a stream of server-sent events: what it gives has `send(data, event=…, id=…,
         retry=…)` and `comment(text)`.
@@ -335,7 +344,25 @@ class ResponseWriter:
         """
         Writes plain text.
         """
-    def write(self, /, body: Any) -> int:
+    @property
+    def trailers(self, /) -> Headers:
+        """
+        Fields that follow the body (RFC 9110 section 6.5), to be set before the handler ends. Those
+        set before the first write is sent, and those that a header `Trailer` names, are announced.
+        They need a body whose length is not declared, on HTTP/1.1 or HTTP/2: a response to HTTP/1.0
+        or HEAD, one with `Content-Length`, a 204 or 304, goes without them.
+        """
+    def websocket(self, /, req: Request, *, subprotocols: SupportsGetItem[int, str] = ...) -> WebSocket:
+        """
+        Makes a WebSocket of the connection (RFC 6455), on HTTP/1.1 and HTTP/2, in a handler that is
+        no `async def`. Headers that are set go with the answer; of `subprotocols`, the best first,
+        that which the client offers is agreed on. The handler's thread no longer counts towards
+        `threads`, and has no deadline. Raises `BadRequest` if the request asks for none, or in a
+        wrong way: the client has its answer then; `OSError` if too many connections have been taken
+        over, `RuntimeError` once the response has begun, `ConnectionResetError` if the client has
+        gone.
+        """
+    def write(self, /, body: str | ReadableBuffer) -> int:
         """
         Writes part of the body: `str` (sent as UTF-8) or anything bytes-like. Returns the number
         of bytes. The first write settles status and headers. Waits while the client takes
@@ -393,6 +420,62 @@ class SyncServer:
         """
         Begins a graceful stop, which may take so many seconds, else as many as the settings say.
         From any thread.
+        """
+
+@final
+class WebSocket:
+    """
+    A WebSocket (RFC 6455), from `w.websocket(req)`. Iterating gives the client's messages until it
+    closes; at the end of a `with` block, and of the handler, the WebSocket is closed. Any thread may
+    use it, and one may send while another receives. The server answers pings, and sends its own
+    (`ws_ping_interval`).
+    """
+    def __enter__(self, /) -> WebSocket: ...
+    def __exit__(self, kind: Any | None, error: Any | None, traceback: Any | None, /) -> None:
+        """
+        Closes: with 1000, or with 1011 where an exception ends the block.
+        """
+    def __iter__(self, /) -> WebSocket: ...
+    def __next__(self, /) -> str | bytes: ...
+    def _give(self, message: str | ReadableBuffer, /) -> None:
+        """
+        Sends a message without waiting.
+        """
+    def _has_room(self, future: Any | None, /) -> bool:
+        """
+        Whether there is room for more messages; as for `_take`.
+        """
+    def _take(self, future: Any | None, /) -> str | bytes | None:
+        """
+        The next message, or `None` if there is none yet: then `future`, if it is given, is done
+        when it is time to look again. Raises `WebSocketClosed` at the end.
+        """
+    def close(self, /, code: SupportsIndex = 1000, reason: str = "") -> None:
+        """
+        Closes with a code and a reason of up to 123 bytes (what is longer is cut). Does nothing if
+        it is closed already. Raises `ValueError` for a code that no endpoint may send (RFC 6455
+        section 7.4: 1000 to 1014 without 1004 and 1006, and 3000 to 4999).
+        """
+    @property
+    def closed(self, /) -> bool:
+        """
+        Whether it has been closed, from whichever side.
+        """
+    def receive(self, /) -> str | bytes:
+        """
+        The client's next message, `str` or `bytes`; waits for it. Raises `WebSocketClosed` when
+        there will be no more.
+        """
+    def send(self, /, message: str | ReadableBuffer) -> None:
+        """
+        Sends a message: text if it is a `str`, else anything bytes-like. Waits while the client
+        takes nothing. Raises `WebSocketClosed` when the client has closed or gone, `RuntimeError`
+        after `close()`, `TypeError` for anything else than text or bytes.
+        """
+    @property
+    def subprotocol(self, /) -> str | None:
+        """
+        The subprotocol that was agreed on (RFC 6455 section 1.9); `None` if none was.
         """
 
 def flush_logging() -> None:

@@ -23,7 +23,7 @@ mod writer;
 pub use body::{BodyError, BodyEvent, BodySink};
 pub(crate) use dispatch::TICK;
 pub use dispatch::{ConnInfo, Dispatch, Kept, Peer, Prebuffer, Room};
-pub use fields::{FieldError, is_field_value, is_token};
+pub use fields::{FieldError, check_trailer, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};
 pub use file_part::{FilePart, Part};
 pub use forwarded::{Forwarded, forwarded};

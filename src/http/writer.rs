@@ -321,6 +321,11 @@ impl ResponseWriter {
         self.finish(Bytes::new()).map(|()| None)
     }
 
+    /// Whether fields may follow the body: its length has not been declared, and it has one.
+    pub fn takes_trailers(&self) -> bool {
+        !self.bodiless && self.remaining.is_none() && self.stage != Stage::Satisfied
+    }
+
     /// Ends the response with fields behind the body: the head's own fields are those. Where the
     /// framing has no place for them they are left out.
     ///
@@ -328,7 +333,7 @@ impl ResponseWriter {
     /// As [`Self::finish`].
     pub fn finish_with_trailers(&mut self, trailers: ResponseHead) -> Result<(), WriteError> {
         self.check_open()?;
-        if self.bodiless || self.remaining.is_some() || self.stage == Stage::Satisfied {
+        if !self.takes_trailers() {
             return self.finish(Bytes::new());
         }
         self.flush()?;

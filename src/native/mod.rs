@@ -1,8 +1,13 @@
 //! The native face: `w, req` handlers as in Go's net/http, on the shared exchange.
 
+mod accept;
 mod body;
+mod fault;
 mod headers;
 mod request;
+mod response;
+mod typed;
+mod websocket;
 mod writer;
 
 use std::sync::Arc;
@@ -17,6 +22,7 @@ use crate::http::{Request, ResponseWriter};
 
 pub(crate) use headers::Headers;
 pub(crate) use request::NativeRequest;
+pub(crate) use websocket::NativeWebSocket;
 pub(crate) use writer::NativeWriter;
 
 /// A handler, as a pattern leads to it.
@@ -55,11 +61,11 @@ impl NativeHandler {
         writer: ResponseWriter,
     ) {
         let is_done = (|| {
-            let version = request.head.version();
             let request =
                 Bound::new(py, NativeRequest::new(request, route.clone(), baton.clone()))?;
             let describe = || app::describe(request.get().head());
-            let writer = Bound::new(py, NativeWriter::new(writer, baton.clone(), version))?;
+            let head = request.get().head();
+            let writer = Bound::new(py, NativeWriter::new(writer, baton.clone(), head))?;
             let ran = self.run(py, route, &request, &writer);
             if let Err(error) = &ran {
                 writer.get().fail(py, &describe(), error);

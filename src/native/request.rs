@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use super::Route;
 use super::body::Body;
 use super::headers::Headers;
+use super::typed::{Anything, Credentials, Form, Text, Texts, Things, Typed, Values};
 use crate::bridge::baton::Baton;
 use crate::bridge::convert::latin1;
 use crate::http::{Request, RequestHead, forwarded};
@@ -45,15 +46,15 @@ impl NativeRequest {
     }
 
     /// Calls `gohttp._request.NAME` with this request, once; what it gave is given again.
-    fn derived<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    fn derived<'py, T>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Typed<'py, T>> {
         let py = slf.py();
         let kept = slf.get().kept(py);
         if let Some(known) = kept.get_item(name)? {
-            return Ok(known);
+            return Ok(Typed::new(known));
         }
         let made = py.import(intern!(py, "gohttp._request"))?.call_method1(name, (slf,))?;
         kept.set_item(name, &made)?;
-        Ok(made)
+        Ok(Typed::new(made))
     }
 
     /// The request has ended: files of its form are closed.
@@ -119,13 +120,13 @@ impl NativeRequest {
 
     /// The decoded values of the pattern's wildcards, by name.
     #[getter]
-    fn path_values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn path_values<'py>(&self, py: Python<'py>) -> PyResult<Typed<'py, Texts>> {
         let values = self.request.routed.as_ref().map(|routed| &routed.values[..]);
         let dict = PyDict::new(py);
         for (name, value) in self.route.names.iter().zip(values.unwrap_or_default()) {
             dict.set_item(name, value)?;
         }
-        Ok(dict)
+        Ok(Typed::new(dict.into_any()))
     }
 
     /// What stands behind the `?`, as sent.
@@ -184,37 +185,37 @@ impl NativeRequest {
     /// The body as text, by the charset of its Content-Type, else UTF-8. Raises
     /// `BadRequest` if it is none, and as `body` does.
     #[getter]
-    fn text<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn text<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Text>> {
         Self::derived(slf, "text")
     }
 
     /// What the body, as JSON, says. Raises `BadRequest` if it is none, and as `body` does.
-    fn json<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn json<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Anything>> {
         Self::derived(slf, "json")
     }
 
     /// The fields and files of a form, `application/x-www-form-urlencoded` or
     /// `multipart/form-data`: a `Form`. Files beyond 64 KiB are on disk. Raises `BadRequest` if the
     /// body is none or goes beyond limits (128 parts, 8 MiB of fields), and as `read` does.
-    fn form<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn form<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Form>> {
         Self::derived(slf, "form")
     }
 
     /// The values of the query: a mapping of names to their first values; `get_all` has all.
     #[getter]
-    fn query<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn query<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Values>> {
         Self::derived(slf, "query")
     }
 
     /// The cookies, by name.
     #[getter]
-    fn cookies<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn cookies<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Texts>> {
         Self::derived(slf, "cookies")
     }
 
     /// Name and password of basic authentication (RFC 7617); `None` if there are none.
     #[getter]
-    fn basic_auth<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn basic_auth<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Credentials>> {
         Self::derived(slf, "basic_auth")
     }
 
@@ -227,7 +228,7 @@ impl NativeRequest {
 
     /// A dictionary of this request for middleware and handlers to leave things in.
     #[getter]
-    fn context<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn context<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Things>> {
         Self::derived(slf, "context")
     }
 

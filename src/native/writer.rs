@@ -9,41 +9,33 @@ use std::sync::{Arc, Mutex};
 use std::task::Context;
 
 use bytes::Bytes;
-use pyo3::exceptions::{PyConnectionResetError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use super::accept::{accept, too_many};
+use super::fault::Fault;
 use super::headers::Headers;
 use super::request::NativeRequest;
-use crate::bridge::app;
+use super::response::{Fields, State};
+use super::typed::{AsyncWebSocket, Awaited, Events, Socket, TextOrBytes, Typed};
+use super::websocket::NativeWebSocket;
 use crate::bridge::baton::Baton;
-use crate::bridge::convert::{bytes_like, from_latin1, type_name};
-use crate::bridge::futures;
+use crate::bridge::convert::{bytes_like, type_name};
 use crate::bridge::places::{Place, Places};
+use crate::bridge::{app, futures, log_sink};
 use crate::files::serve_file;
-use crate::http::{FieldError, ResponseHead, ResponseWriter, Version, WriteError, sniff};
+use crate::http::{RequestHead, ResponseHead, ResponseWriter, Version, WriteError};
 use crate::wake::lock;
-
-/// A body up to this size is sent with its length in one piece; a longer one is streamed.
-const BUFFER: usize = 16 * 1024;
-
-struct State {
-    writer: ResponseWriter,
-    status: Option<u16>,
-    buffer: Vec<u8>,
-    /// The first write has happened: status and headers are settled.
-    settled: bool,
-    /// Of an `async def` handler that runs.
-    place: Option<Place>,
-}
+use crate::websocket::WebSocket;
 
 /// Writes the response of one request. May be used from any thread until the handler has ended;
 /// after that `write` raises `RuntimeError`, and `ConnectionResetError` once the client has gone.
 #[pyclass(frozen, module = "gohttp._gohttp", name = "ResponseWriter")]
 pub(crate) struct NativeWriter {
     state: Mutex<State>,
-    headers: Mutex<Option<Py<Headers>>>,
+    fields: Fields,
     baton: Arc<Baton>,
     /// The client knows interim responses, and the connection is its own.
     interim: bool,
@@ -51,16 +43,11 @@ pub(crate) struct NativeWriter {
 }
 
 impl NativeWriter {
-    pub(super) fn new(writer: ResponseWriter, baton: Arc<Baton>, version: Version) -> Self {
+    pub(super) fn new(writer: ResponseWriter, baton: Arc<Baton>, head: &RequestHead) -> Self {
+        let version = head.version();
         Self {
-            state: Mutex::new(State {
-                writer,
-                status: None,
-                buffer: Vec::new(),
-                settled: false,
-                place: None,
-            }),
-            headers: Mutex::default(),
+            state: Mutex::new(State::new(writer, version, head.protocol().is_some())),
+            fields: Fields::default(),
             baton,
             interim: version == Version::Http11,
             handed_over: AtomicBool::new(false),
@@ -92,57 +79,20 @@ impl NativeWriter {
 
     /// Logs the handler's error and answers 500, or cuts the response.
     pub(super) fn fail(&self, py: Python<'_>, what: &str, error: &PyErr) {
-        app::fail(py, what, error, |f| f(&mut lock(&self.state).writer));
+        let socket = lock(&self.state).socket.take();
+        match socket {
+            None => app::fail(py, what, error, |f| f(&mut lock(&self.state).writer)),
+            Some(socket) => fail_socket(py, &socket, what, error),
+        }
     }
 
-    /// Ends the response: what is buffered is sent with its length.
     fn end(&self, py: Python<'_>, what: &dyn Fn() -> String) -> Result<(), Fault> {
         let mut state = lock(&self.state);
-        if state.writer.ended() {
-            return Ok(());
+        if let Some(socket) = state.socket.take() {
+            // One that is closed already stays so.
+            let _ = socket.close(1000, "");
         }
-        if !state.writer.started() {
-            let head = self.head(py, &state)?;
-            state.writer.start(head)?;
-            // Known also for HEAD, whose body is not sent.
-            let length = state.buffer.len() as u64;
-            state.writer.declare_length(length);
-        }
-        let buffer = std::mem::take(&mut state.buffer);
-        app::note_end(what, state.writer.finish(buffer.into()));
-        Ok(())
-    }
-
-    /// Status and headers as they stand.
-    fn head(&self, py: Python<'_>, state: &State) -> Result<ResponseHead, Fault> {
-        let mut head = ResponseHead::new(state.status.unwrap_or(200));
-        let mut typed = false;
-        if let Some(headers) = &*lock(&self.headers) {
-            for (name, value) in headers.bind(py).get().take() {
-                typed |= name.eq_ignore_ascii_case("content-type");
-                let value = from_latin1(value.trim()).ok_or_else(|| {
-                    Fault::Header(format!("header {name:?} holds characters beyond latin-1"))
-                })?;
-                head.push(name.as_bytes(), &value)?;
-            }
-        }
-        if !typed && !state.buffer.is_empty() {
-            head.push(b"content-type", sniff::content_type(&state.buffer).as_bytes())?;
-        }
-        Ok(head)
-    }
-
-    /// Sends what is buffered as a part of a longer body.
-    fn send(&self, py: Python<'_>, state: &mut State) -> Result<(), Fault> {
-        if !state.writer.started() {
-            let head = self.head(py, state)?;
-            state.writer.start(head)?;
-        }
-        let buffer = std::mem::take(&mut state.buffer);
-        if buffer.is_empty() {
-            return Ok(state.writer.flush()?);
-        }
-        Ok(state.writer.write(buffer.into())?)
+        state.end(py, &self.fields, what)
     }
 
     /// Calls `gohttp._response.NAME`.
@@ -154,6 +104,19 @@ impl NativeWriter {
         let py = slf.py();
         py.import(intern!(py, "gohttp._response"))?.call_method1(name, arguments)?;
         Ok(())
+    }
+
+    fn accept(
+        &self,
+        py: Python<'_>,
+        req: &NativeRequest,
+        subprotocols: Vec<String>,
+    ) -> PyResult<NativeWebSocket> {
+        let asked = (&self.baton.limits().websocket, subprotocols);
+        let accepted =
+            accept(py, &mut lock(&self.state), &self.fields, req.head(), asked);
+        let (socket, subprotocol) = accepted.map_err(|refused| refused.raise(py))?;
+        Ok(NativeWebSocket::new(socket, self.baton.clone(), subprotocol))
     }
 
     fn wait_for_room(&self, py: Python<'_>) {
@@ -172,7 +135,8 @@ impl NativeWriter {
     ///
     /// Raises `ConnectionResetError` when the client has gone, `RuntimeError` after the handler
     /// has ended, `TypeError` for anything else than text or bytes.
-    fn write(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<usize> {
+    fn write(&self, py: Python<'_>, body: TextOrBytes<'_>) -> PyResult<usize> {
+        let body = &body.0;
         // Read before the lock: a buffer may be Python code.
         let text = body.cast::<PyString>().ok().map(|text| text.to_str()).transpose()?;
         let bytes = if text.is_none() { bytes_like(body)? } else { Bytes::new() };
@@ -180,15 +144,10 @@ impl NativeWriter {
         let written = data.len();
         let sent = {
             let mut state = lock(&self.state);
-            state.settled = true;
-            if state.writer.ended() {
-                Err(WriteError::Ended.into())
-            } else {
-                state.buffer.extend_from_slice(data);
-                if state.buffer.len() <= BUFFER {
-                    return Ok(written);
-                }
-                self.send(py, &mut state)
+            match state.take(data) {
+                Ok(false) => return Ok(written),
+                Ok(true) => state.send(py, &self.fields),
+                Err(fault) => Err(fault),
             }
         };
         sent.map_err(|fault: Fault| fault.raise(py))?;
@@ -214,11 +173,16 @@ impl NativeWriter {
     /// The response's header fields, to be set before the first write is sent.
     #[getter]
     fn headers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
-        if let Some(headers) = &*lock(&self.headers) {
-            return Ok(headers.clone_ref(py));
-        }
-        let made = Py::new(py, Headers::empty())?;
-        Ok(lock(&self.headers).get_or_insert(made).clone_ref(py))
+        self.fields.headers(py)
+    }
+
+    /// Fields that follow the body (RFC 9110 section 6.5), to be set before the handler ends. Those
+    /// set before the first write is sent, and those that a header `Trailer` names, are announced.
+    /// They need a body whose length is not declared, on HTTP/1.1 or HTTP/2: a response to HTTP/1.0
+    /// or HEAD, one with `Content-Length`, a 204 or 304, goes without them.
+    #[getter]
+    fn trailers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
+        self.fields.trailers(py)
     }
 
     /// Writes a value as JSON. These answers set the content type, unless you have, and the status,
@@ -269,8 +233,9 @@ impl NativeWriter {
 
     /// Begins a stream of server-sent events: what it gives has `send(data, event=…, id=…,
     /// retry=…)` and `comment(text)`.
-    fn sse<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import(intern!(slf.py(), "gohttp._response"))?.call_method1("sse", (slf,))
+    fn sse<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Events>> {
+        let module = slf.py().import(intern!(slf.py(), "gohttp._response"))?;
+        module.call_method1("sse", (slf,)).map(Typed::new)
     }
 
     /// Answers with a file, as Go's `http.ServeFile`: ranges and conditional requests of `req` are
@@ -283,7 +248,7 @@ impl NativeWriter {
             if state.settled || state.writer.started() {
                 Err(Fault::Write(WriteError::Started))
             } else {
-                let served = self.head(py, &state).and_then(|head| {
+                let served = state.head(py, &self.fields).and_then(|(head, _)| {
                     serve_file(req.head(), file, &path, head, &mut state.writer)
                         .map_err(Fault::File)
                 });
@@ -310,10 +275,55 @@ impl NativeWriter {
         Ok(())
     }
 
+    /// Makes a WebSocket of the connection (RFC 6455), on HTTP/1.1 and HTTP/2, in a handler that is
+    /// no `async def`. Headers that are set go with the answer; of `subprotocols`, the best first,
+    /// that which the client offers is agreed on. The handler's thread no longer counts towards
+    /// `threads`, and has no deadline. Raises `BadRequest` if the request asks for none, or in a
+    /// wrong way: the client has its answer then; `OSError` if too many connections have been taken
+    /// over, `RuntimeError` once the response has begun, `ConnectionResetError` if the client has
+    /// gone.
+    #[pyo3(signature = (req, *, subprotocols=Vec::new()))]
+    fn websocket(
+        &self,
+        py: Python<'_>,
+        req: &NativeRequest,
+        subprotocols: Vec<String>,
+    ) -> PyResult<NativeWebSocket> {
+        if self.handed_over.load(Relaxed) {
+            return Err(PyRuntimeError::new_err(
+                "an async def handler must not wait: use w.async_websocket(req)",
+            ));
+        }
+        if !self.baton.may_set_aside() {
+            return Err(too_many(py));
+        }
+        let socket = self.accept(py, req, subprotocols)?;
+        self.baton.set_aside(py);
+        Ok(socket)
+    }
+
+    /// The same in an `async def` handler.
+    #[pyo3(signature = (req, *, subprotocols=Vec::new()))]
+    fn async_websocket<'py>(
+        &self,
+        py: Python<'py>,
+        req: &NativeRequest,
+        subprotocols: Vec<String>,
+    ) -> PyResult<Typed<'py, AsyncWebSocket>> {
+        if !self.handed_over.load(Relaxed) {
+            return Err(PyRuntimeError::new_err(
+                "async_websocket() is for async def handlers: here use w.websocket(req)",
+            ));
+        }
+        let class = py.import(intern!(py, "gohttp._websocket"))?.getattr("AsyncWebSocket")?;
+        let socket = self.accept(py, req, subprotocols)?;
+        Ok(Typed::new(class.call1((socket,))?))
+    }
+
     /// Takes the connection over, as Go's `Hijacker` does: a socket that speaks with the client,
     /// bytes beyond the request first. The answer, head and all, is the caller's, who closes it.
     /// HTTP/1 only. Raises `OSError` if the response has begun or the client has gone.
-    fn hijack<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn hijack<'py>(&self, py: Python<'py>) -> PyResult<Typed<'py, Socket>> {
         let taken = {
             let mut state = lock(&self.state);
             if !self.baton.may_set_aside() {
@@ -335,7 +345,7 @@ impl NativeWriter {
         self.baton.set_aside(py);
         let keywords = PyDict::new(py);
         keywords.set_item("fileno", taken.into_raw_fd())?;
-        py.import("socket")?.getattr("socket")?.call((), Some(&keywords))
+        py.import("socket")?.getattr("socket")?.call((), Some(&keywords)).map(Typed::new)
     }
 
     /// Sends what has been written so far. Raises as `write` does.
@@ -343,7 +353,7 @@ impl NativeWriter {
         let sent = {
             let mut state = lock(&self.state);
             state.settled = true;
-            self.send(py, &mut state)
+            state.send(py, &self.fields)
         };
         sent.map_err(|fault| fault.raise(py))?;
         self.wait_for_room(py);
@@ -352,7 +362,7 @@ impl NativeWriter {
 
     /// For `async def` handlers, whose `write` does not wait: awaits until the client has taken
     /// enough that more may be written.
-    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Typed<'py, Awaited>> {
         let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
         let future = event_loop.call_method0("create_future")?;
         let waker = futures::waker(event_loop.unbind(), future.clone().unbind());
@@ -360,16 +370,13 @@ impl NativeWriter {
         if room.is_ready() {
             future.call_method1("set_result", (py.None(),))?;
         }
-        Ok(future)
+        Ok(Typed::new(future))
     }
 
     /// What a handler has returned. Raises `TypeError` if that was meant to be the response.
     #[pyo3(name = "_returned")]
     pub(super) fn returned(&self, result: &Bound<'_, PyAny>) -> PyResult<()> {
-        let untouched = {
-            let state = lock(&self.state);
-            !state.settled && state.status.is_none() && !state.writer.started()
-        };
+        let untouched = lock(&self.state).untouched();
         if result.is_none() || !untouched {
             return Ok(());
         }
@@ -401,38 +408,15 @@ impl NativeWriter {
     }
 }
 
-/// What can go wrong while the state is locked. It becomes an exception only after that: making
-/// one may let go of the GIL, to a thread that waits for the lock.
-enum Fault {
-    Write(WriteError),
-    Header(String),
-    File(std::io::Error),
-}
-
-impl From<WriteError> for Fault {
-    fn from(error: WriteError) -> Self {
-        Self::Write(error)
+/// Logs the error of a handler with a WebSocket, and closes that.
+fn fail_socket(py: Python<'_>, socket: &WebSocket, what: &str, error: &PyErr) {
+    let of_client = app::is_of_client(py, error);
+    if of_client {
+        log::debug!(target: "gohttp.request", "{what}: {}", error.value(py));
+    } else {
+        let text = format!("Exception in {what}; its WebSocket was closed with 1011");
+        log_sink::app_error(py, &text, error);
     }
-}
-
-impl From<FieldError> for Fault {
-    fn from(error: FieldError) -> Self {
-        Self::Header(error.to_string())
-    }
-}
-
-impl Fault {
-    fn raise(self, py: Python<'_>) -> PyErr {
-        match self {
-            Self::Write(error @ WriteError::Gone) => {
-                app::of_client(py, PyConnectionResetError::new_err(error.to_string()))
-            }
-            Self::Write(error) => PyRuntimeError::new_err(error.to_string()),
-            Self::Header(text) => PyValueError::new_err(text),
-            Self::File(error) if error.kind() == std::io::ErrorKind::NotConnected => {
-                app::of_client(py, error.into())
-            }
-            Self::File(error) => error.into(),
-        }
-    }
+    // One that is closed already stays so.
+    let _ = socket.close(if of_client { 1000 } else { 1011 }, "");
 }

@@ -62,7 +62,12 @@ impl SiteDispatch {
             Some(below) if below[0] == b'/' => below,
             _ => whole,
         };
-        match self.table.find(head.method(), head.host().unwrap_or_default(), path) {
+        // On HTTP/2 a WebSocket begins with CONNECT where HTTP/1.1 has GET (RFC 8441 section 5).
+        let method = match head.protocol() {
+            Some(b"websocket") => b"GET",
+            _ => head.method(),
+        };
+        match self.table.find(method, head.host().unwrap_or_default(), path) {
             // To clients the prefix is there, whether the proxy has taken it away or not.
             Found::Redirect(path) => Found::Redirect(format!("{}{path}", self.root_path)),
             found => found,

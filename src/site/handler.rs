@@ -14,6 +14,10 @@ use crate::wsgi::WsgiMount;
 pub(super) struct SiteHandler(pub(super) NativeHandler);
 
 impl SyncHandler for SiteHandler {
+    fn takes_connect(&self, request: &Request) -> bool {
+        request.routed.as_ref().is_some_and(|routed| routed.target.is::<Route>())
+    }
+
     fn handle(&self, py: Python<'_>, baton: &Arc<Baton>, request: Request, writer: ResponseWriter) {
         let Some(target) = request.routed.as_ref().map(|routed| routed.target.clone()) else {
             return;

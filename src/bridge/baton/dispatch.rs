@@ -20,7 +20,7 @@ pub(crate) struct BatonDispatch(pub(crate) Arc<Baton>);
 
 impl Dispatch for BatonDispatch {
     fn dispatch(&self, request: Request, mut writer: ResponseWriter) {
-        if request.head.protocol().is_some() {
+        if request.head.protocol().is_some() && !self.0.handler.takes_connect(&request) {
             // 200 would tell the client that its other protocol is spoken (RFC 8441 section 5).
             return writer.fail(501);
         }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::Baton;
 use super::schedule::{Holder, Job, Schedule};
+use crate::config::WebSocketConfig;
 use crate::http::{ResponseHead, TICK};
 use crate::words::were;
 
@@ -19,6 +20,8 @@ const RETRY_AFTER: &[u8] = b"1";
 /// What a baton allows.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
+    /// What it allows to WebSockets of its handlers.
+    pub(crate) websocket: WebSocketConfig,
     /// Threads in handlers at once.
     pub(crate) threads: usize,
     /// Requests that may wait for a thread.

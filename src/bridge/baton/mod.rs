@@ -47,6 +47,13 @@ use schedule::{Holder, Schedule};
 pub(crate) trait SyncHandler: Send + Sync + 'static {
     /// Answers `request`. Errors are the handler's to log; dropping the writer is a 500.
     fn handle(&self, py: Python<'_>, baton: &Arc<Baton>, request: Request, writer: ResponseWriter);
+
+    /// Whether it can answer a client that wants to speak another protocol on its stream (RFC 8441
+    /// section 4).
+    fn takes_connect(&self, request: &Request) -> bool {
+        let _ = request;
+        false
+    }
 }
 
 /// See the module's text.
@@ -144,6 +151,11 @@ impl Baton {
             ticks: AtomicU32::new(0),
             refused: AtomicUsize::new(0),
         })
+    }
+
+    /// What it allows.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The runtime.
