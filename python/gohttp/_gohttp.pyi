@@ -103,7 +103,7 @@ class Headers:
     def __contains__(self, name: str, /) -> bool: ...
     def __delitem__(self, name: str, /) -> None: ...
     def __getitem__(self, name: str, /) -> str: ...
-    def __iter__(self, /) -> Iterator: ...
+    def __iter__(self, /) -> Iterator[str]: ...
     def __len__(self, /) -> int: ...
     def __repr__(self, /) -> str: ...
     def __setitem__(self, name: str, value: str, /) -> None:
@@ -123,15 +123,15 @@ class Headers:
         """
         All values of the name, in order.
         """
-    def items(self, /) -> list:
+    def items(self, /) -> list[tuple[str, str]]:
         """
         Pairs of name and value.
         """
-    def keys(self, /) -> list:
+    def keys(self, /) -> list[str]:
         """
         The names, a repeated one as often as it came.
         """
-    def values(self, /) -> list:
+    def values(self, /) -> list[str]:
         """
         The values.
         """
@@ -142,6 +142,11 @@ class Request:
     A request. All of it may be read from any thread, also after the handler has ended.
     """
     def __repr__(self, /) -> str: ...
+    def _time_left(self, /, usual: SupportsFloat | SupportsIndex | None) -> float | None:
+        """
+        Seconds that the handler may still take; `None` for as long as it likes. `usual`: where it
+        has not said anything itself.
+        """
     @property
     def basic_auth(self, /) -> tuple[str, str] | None:
         """
@@ -157,7 +162,9 @@ class Request:
     @property
     def cancelled(self, /) -> bool:
         """
-        Whether the client has gone.
+        Whether the client has left before it had a whole response, or its time was up. One that has
+        only sent the end of its side (a half-close) counts as having left: it may still read, but
+        mostly it does not.
         """
     @property
     def context(self, /) -> dict[Any, Any]:
@@ -185,6 +192,11 @@ class Request:
         """
         Host and port that the client asked for; empty if it named none (HTTP/1.0).
         """
+    @property
+    def is_secure(self, /) -> bool:
+        """
+        Whether the client itself used TLS: `scheme` is `'https'`.
+        """
     def json(self, /) -> Any:
         """
         What the body, as JSON, says. Raises `BadRequest` if it is none, and as `body` does.
@@ -193,6 +205,15 @@ class Request:
     def method(self, /) -> str:
         """
         The method: `'GET'`.
+        """
+    def on_cancel(self, /, callback: Any) -> None:
+        """
+        Has `callback` called, without arguments, as soon as `cancelled` is true: once, or at once if
+        it is so already, and never after the handler has ended or has taken the connection over.
+        It runs in a thread of the server's own, `gohttp-cancel`, callbacks of other requests behind
+        it: it should not wait for anything. In an `async def` handler pass on to the loop, as with
+        `loop.call_soon_threadsafe`. What it raises is logged. Raises `TypeError` if it cannot be
+        called.
         """
     @property
     def path(self, /) -> str:
@@ -205,7 +226,7 @@ class Request:
         `KeyError` for a name that the pattern does not have.
         """
     @property
-    def path_values(self, /) -> dict:
+    def path_values(self, /) -> dict[str, str]:
         """
         The decoded values of the pattern's wildcards, by name.
         """
@@ -245,11 +266,27 @@ class Request:
         """
         `'http'`, or `'https'` where a trusted proxy says so.
         """
+    def set_deadline(self, seconds: SupportsFloat | SupportsIndex | None, /) -> None:
+        """
+        Says how long this request may still take, from now to the end of its response, in place of
+        `request_timeout`: seconds, or `None` for as long as it likes. What happens when the time is
+        up is what happens then: 504 or a cut response, and `RequestTimeout` in the handler
+        (`asyncio.CancelledError` in an `async def` one), up to half a second late. Further calls
+        count anew; once the time is up none does. To be called in the handler's own thread, or on its
+        loop, else it raises `RuntimeError`; `ValueError` for what is no time.
+        """
     @property
     def text(self, /) -> str:
         """
         The body as text, by the charset of its Content-Type, else UTF-8. Raises
         `BadRequest` if it is none, and as `body` does.
+        """
+    @property
+    def tls(self, /) -> None:
+        """
+        What is known of the connection's TLS: always `None`, since the server does not end TLS
+        itself. Whether the client used it is what `is_secure` tells; what a proxy tells of versions
+        or client certificates stands in `headers`.
         """
     @property
     def url(self, /) -> str:
@@ -270,6 +307,10 @@ class ResponseWriter:
     def _returned(self, /, result: Any) -> None:
         """
         What a handler has returned. Raises `TypeError` if that was meant to be the response.
+        """
+    def _taken_over(self, /) -> bool:
+        """
+        Whether the handler has taken the connection over: it has no deadline any more.
         """
     def async_websocket(self, /, req: Request, *, subprotocols: SupportsGetItem[int, str] = ...) -> AsyncWebSocket:
         """

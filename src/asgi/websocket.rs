@@ -18,9 +18,7 @@ use crate::bridge::convert::bytes_like;
 use crate::bridge::log_sink::app_error;
 use crate::http::{Request, RequestHead, ResponseHead, ResponseWriter, WriteError, is_token};
 use crate::wake::lock;
-use crate::websocket::{
-    AcceptError, Closed, Event, Handshake, Message, WebSocket, may_close_with,
-};
+use crate::websocket::{AcceptError, Closed, Event, Handshake, Message, WebSocket, may_close_with};
 
 /// What the application has closed with if it does not say (RFC 6455 section 7.4.1).
 const NORMAL: u16 = 1000;

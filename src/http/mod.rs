@@ -29,7 +29,7 @@ pub use file_part::{FilePart, Part};
 pub use forwarded::{Forwarded, forwarded};
 pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;
-pub use link::{Link, LinkWaker, Outgoing, Progress};
+pub use link::{Due, Link, LinkWaker, Outgoing, Progress};
 #[cfg(any(feature = "python", feature = "c"))]
 pub(crate) use redirect::redirect;
 pub(crate) use request::exchange;

@@ -91,6 +91,7 @@ pub(super) fn accept(
     match handshake.accept(&mut state.writer, config, protocol.as_deref(), set) {
         Ok(socket) => {
             state.settled = true;
+            state.taken_over = true;
             state.socket = Some(socket.clone());
             Ok((socket, protocol))
         }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod body;
+mod cancel;
 mod fault;
 mod headers;
 mod request;
@@ -71,7 +72,7 @@ impl NativeHandler {
                 writer.get().fail(py, &describe(), error);
             }
             if writer.get().end_unless_handed_over(py, &describe) {
-                request.get().close_form(py);
+                request.get().conclude(py);
             }
             Ok::<_, PyErr>(())
         })();
@@ -119,6 +120,7 @@ impl NativeHandler {
             let _ = request.get().body(py);
         }
         writer.get().hand_over(place);
+        request.get().hand_over();
         self.run_coroutine.bind(py).call1((result, writer, request))?;
         Ok(())
     }

@@ -9,9 +9,7 @@ use super::headers::{Headers, Kind};
 use crate::bridge::app;
 use crate::bridge::convert::from_latin1;
 use crate::bridge::places::Place;
-use crate::http::{
-    ResponseHead, ResponseWriter, Version, WriteError, check_trailer, sniff,
-};
+use crate::http::{ResponseHead, ResponseWriter, Version, WriteError, check_trailer, sniff};
 use crate::wake::lock;
 use crate::websocket::WebSocket;
 
@@ -44,7 +42,10 @@ impl Fields {
 
     /// The headers, taken out.
     pub(super) fn take_headers(&self, py: Python<'_>) -> Vec<(String, String)> {
-        lock(&self.headers).as_ref().map(|headers| headers.bind(py).get().take()).unwrap_or_default()
+        lock(&self.headers)
+            .as_ref()
+            .map(|headers| headers.bind(py).get().take())
+            .unwrap_or_default()
     }
 
     fn trailer_names(&self, py: Python<'_>) -> Vec<String> {
@@ -79,6 +80,8 @@ pub(super) struct State {
     trailing: bool,
     /// Of an `async def` handler that runs.
     pub(super) place: Option<Place>,
+    /// The connection is the handler's.
+    pub(super) taken_over: bool,
     /// What the connection has become.
     pub(super) socket: Option<Arc<WebSocket>>,
 }
@@ -94,6 +97,7 @@ impl State {
             connect,
             trailing: false,
             place: None,
+            taken_over: false,
             socket: None,
         }
     }

@@ -47,6 +47,13 @@ impl Named for Text {
     const TYPE: PyStaticExpr = STR;
 }
 
+/// `None`
+pub(super) struct Nothing;
+
+impl Named for Nothing {
+    const TYPE: PyStaticExpr = NONE;
+}
+
 /// `Any`
 pub(super) struct Anything;
 

@@ -113,8 +113,7 @@ impl NativeWriter {
         subprotocols: Vec<String>,
     ) -> PyResult<NativeWebSocket> {
         let asked = (&self.baton.limits().websocket, subprotocols);
-        let accepted =
-            accept(py, &mut lock(&self.state), &self.fields, req.head(), asked);
+        let accepted = accept(py, &mut lock(&self.state), &self.fields, req.head(), asked);
         let (socket, subprotocol) = accepted.map_err(|refused| refused.raise(py))?;
         Ok(NativeWebSocket::new(socket, self.baton.clone(), subprotocol))
     }
@@ -334,6 +333,7 @@ impl NativeWriter {
             } else if self.interim {
                 let taken = state.writer.hijack();
                 state.settled |= taken.is_ok();
+                state.taken_over |= taken.is_ok();
                 taken
             } else {
                 Err(std::io::Error::new(
@@ -387,6 +387,12 @@ impl NativeWriter {
         )))
     }
 
+    /// Whether the handler has taken the connection over: it has no deadline any more.
+    #[pyo3(name = "_taken_over")]
+    fn taken_over(&self) -> bool {
+        lock(&self.state).taken_over
+    }
+
     /// Ends the response of an `async def` handler; called for it when it has returned.
     #[pyo3(name = "_end")]
     fn end_async(
@@ -403,7 +409,7 @@ impl NativeWriter {
         if let Err(error) = result {
             self.fail(py, what, &error);
         }
-        req.close_form(py);
+        req.conclude(py);
         lock(&self.state).place = None;
     }
 }

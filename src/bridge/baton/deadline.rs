@@ -7,9 +7,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use super::limits::ticks;
 use super::{Baton, WORKER};
 use crate::bridge::interrupt::{Ident, Interruption, forgive, interrupt, was_raised_in};
 use crate::bridge::{app, log_sink};
@@ -39,6 +41,8 @@ struct Running {
     thread: Ident,
     deadline: u32,
     what: String,
+    /// How long it may run, and who says so.
+    allowed: (Duration, &'static str),
     stage: Stage,
 }
 
@@ -82,15 +86,47 @@ impl Deadlines {
         Ok(())
     }
 
+    /// Whether any handler of this process has had a deadline.
+    pub(super) fn in_use(&self) -> bool {
+        self.orders.get().is_some()
+    }
+
+    /// The calling worker's handler has another deadline. Too late once it has passed.
+    fn renew(&self, deadline: u32, allowed: (Duration, &'static str)) -> bool {
+        let mut running = lock(&self.running);
+        let Some(known) = running.iter_mut().find(|r| Some(r.worker) == WORKER.get()) else {
+            return false;
+        };
+        if known.stage == Stage::InTime {
+            known.deadline = deadline;
+            known.allowed = allowed;
+        }
+        true
+    }
+
     /// The calling worker begins a handler.
-    pub(super) fn enter(&self, py: Python<'_>, deadline: u32, head: &RequestHead) {
+    pub(super) fn enter(
+        &self,
+        py: Python<'_>,
+        deadline: u32,
+        allowed: (Duration, &'static str),
+        head: &RequestHead,
+    ) {
         let Some(worker) = WORKER.get() else { return };
         // Without its number a thread cannot be interrupted; the client gets its 504 all the same.
         let Ok(thread) = Ident::current(py) else { return };
         let what = app::describe(head);
         let number = self.numbers.fetch_add(1, Relaxed);
         let stage = Stage::InTime;
-        lock(&self.running).push(Running { number, worker, thread, deadline, what, stage });
+        lock(&self.running).push(Running {
+            number,
+            worker,
+            thread,
+            deadline,
+            what,
+            allowed,
+            stage,
+        });
     }
 
     /// The calling worker's handler has no deadline any more: it has left it, or speaks with its
@@ -114,6 +150,35 @@ impl Deadlines {
 }
 
 impl Baton {
+    /// The calling worker's handler may take so much longer from now on; `None`: as long as it
+    /// likes. Returns whether the calling thread is a worker.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub(crate) fn set_deadline(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        left: Option<Duration>,
+        head: &RequestHead,
+    ) -> std::io::Result<bool> {
+        if WORKER.get().is_none() {
+            return Ok(false);
+        }
+        let Some(left) = left else {
+            self.leave_deadline(py);
+            return Ok(true);
+        };
+        if !self.deadlines.in_use() {
+            Deadlines::start(self)?;
+        }
+        let deadline = self.ticks.load(Relaxed) + ticks(left);
+        let allowed = (left, "set_deadline");
+        if !self.deadlines.renew(deadline, allowed) {
+            self.deadlines.enter(py, deadline, allowed, head);
+        }
+        Ok(true)
+    }
+
     /// Every 250 ms: who is late?
     pub(super) fn check_deadlines(&self, now: u32) {
         let Some(orders) = self.deadlines.orders.get() else { return };
@@ -184,11 +249,11 @@ impl Baton {
                 // With the list locked: a handler that ends now takes it back.
                 interrupt(py, thread, &interruption);
                 late.stage = Stage::Interrupted(now);
+                let (timeout, source) = (late.allowed.0.as_secs_f64(), late.allowed.1);
                 drop(running);
-                let timeout = self.limits.request_timeout.unwrap_or_default().as_secs_f64();
                 log::error!(
                     target: "gohttp.error",
-                    "{what} has run for {timeout} s (request_timeout) on gohttp-{worker}: its \
+                    "{what} has run for {timeout} s ({source}) on gohttp-{worker}: its \
                      client was answered, the handler is interrupted. It is here:\n{stack}",
                 );
             }

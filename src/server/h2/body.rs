@@ -15,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::CloseOnDrop;
 use super::file::SentFile;
 use super::translate::fields_of;
-use crate::http::{Outgoing, Part, Progress};
+use super::watch::cut_at;
+use crate::http::{Due, Outgoing, Part, Progress};
 
 /// A response's body as hyper takes it.
 pub(super) struct ResponseBody {
@@ -24,6 +25,7 @@ pub(super) struct ResponseBody {
     file: Option<SentFile>,
     trailers: Option<HeaderMap>,
     progress: Progress,
+    due: Due,
     length: Option<u64>,
     /// How long the client may take nothing of a file.
     write_timeout: Duration,
@@ -39,7 +41,8 @@ impl ResponseBody {
         write_timeout: Duration,
         guard: CloseOnDrop,
     ) -> Self {
-        let mut body = Self { length, write_timeout, guard: Some(guard), ..Self::none() };
+        let due = out.due;
+        let mut body = Self { length, write_timeout, due, guard: Some(guard), ..Self::none() };
         body.take(out);
         body
     }
@@ -51,6 +54,7 @@ impl ResponseBody {
             file: None,
             trailers: None,
             progress: Progress::Complete,
+            due: Due::Settings,
             length: None,
             write_timeout: Duration::MAX,
             guard: None,
@@ -61,6 +65,13 @@ impl ResponseBody {
         self.ready = out.body.into_iter();
         self.trailers = out.trailers.map(|head| fields_of(&head));
         self.progress = out.progress;
+        if out.due != self.due {
+            self.due = out.due;
+            // One that watches for an earlier one finds it changed.
+            if let (Due::At(at), Some(guard)) = (out.due, &self.guard) {
+                tokio::spawn(cut_at(guard.link.clone(), at.into(), out.due));
+            }
+        }
     }
 
     fn all_given(&self) -> bool {
