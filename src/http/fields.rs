@@ -155,7 +155,7 @@ pub fn check_trailer(name: &[u8], value: &[u8]) -> Result<(), FieldError> {
     }
     let lower = name.to_ascii_lowercase();
     let refused = |known: &&str| known.as_bytes() == lower;
-    if is_hop_by_hop(name) || lower.starts_with(b"if-") || NO_TRAILERS.iter().any(|n| refused(&n)) {
+    if is_hop_by_hop(name) || lower.starts_with(b"if-") || NO_TRAILERS.iter().any(refused) {
         return Err(FieldError::Trailer(text()));
     }
     Ok(())
