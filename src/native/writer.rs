@@ -323,14 +323,12 @@ impl NativeWriter {
     /// bytes beyond the request first. The answer, head and all, is the caller's, who closes it.
     /// HTTP/1 only. Raises `OSError` if the response has begun or the client has gone.
     fn hijack<'py>(&self, py: Python<'py>) -> PyResult<Typed<'py, Socket>> {
+        if !self.baton.may_set_aside() {
+            return Err(too_many(py));
+        }
         let taken = {
             let mut state = lock(&self.state);
-            if !self.baton.may_set_aside() {
-                Err(std::io::Error::new(
-                    std::io::ErrorKind::WouldBlock,
-                    "too many connections have been taken over: threads are needed for requests",
-                ))
-            } else if self.interim {
+            if self.interim {
                 let taken = state.writer.hijack();
                 state.settled |= taken.is_ok();
                 state.taken_over |= taken.is_ok();

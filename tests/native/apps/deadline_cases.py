@@ -170,6 +170,21 @@ async def fine_async(w: ResponseWriter, req: Request) -> None:
     w.write("fine")
 
 
+@mux.route("/kept-in-a-circle")
+def kept_in_a_circle(w: ResponseWriter, req: Request) -> None:
+    """The callback holds the request, which holds the callback."""
+    req.context["w"], req.context["me"] = w, req
+    req.on_cancel(lambda: print(w, req))  # noqa: T201
+    req.set_deadline(5)
+    w.trailers["X-A"] = "1"
+    w.write("fine")
+
+
+@asynchronous.route("/kept-in-a-circle")
+async def kept_in_a_circle_async(w: ResponseWriter, req: Request) -> None:
+    kept_in_a_circle(w, req)
+
+
 @mux.route("/fine-declared")
 def fine_declared(w: ResponseWriter, req: Request) -> None:
     """The client has all of it, and leaves, while the handler goes on."""
