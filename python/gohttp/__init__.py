@@ -59,7 +59,11 @@ class GohttpError(Exception):
 
 
 class BadRequest(ValueError):
-    """What a client sent cannot be read. A handler that lets it pass answers with `status`."""
+    """What a client sent cannot be read. A handler that lets it pass answers with `status`.
+
+    Handlers may raise it too: `raise BadRequest("no such colour", 422)`. `status` is 400 to 599;
+    the sentence goes to the log, not to the client.
+    """
 
     def __init__(self, sentence: str, status: int = 400) -> None:
         super().__init__(sentence)

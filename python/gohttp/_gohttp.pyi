@@ -174,7 +174,7 @@ class Request:
     @property
     def cookies(self, /) -> dict[str, str]:
         """
-        The cookies, by name.
+        The cookies (RFC 6265), by name; of several the first. What is no pair is left out.
         """
     def form(self, /) -> Form:
         """
@@ -204,7 +204,7 @@ class Request:
     @property
     def method(self, /) -> str:
         """
-        The method: `'GET'`.
+        The method: `'GET'`; `'CONNECT'` for a WebSocket on HTTP/2 (RFC 8441).
         """
     def on_cancel(self, /, callback: Any) -> None:
         """
@@ -218,7 +218,7 @@ class Request:
     @property
     def path(self, /) -> str:
         """
-        The path, percent-decoded.
+        The path, percent-decoded as UTF-8; what is none becomes U+FFFD.
         """
     def path_value(self, /, name: str) -> str:
         """
@@ -243,7 +243,8 @@ class Request:
     @property
     def query(self, /) -> Values:
         """
-        The values of the query: a mapping of names to their first values; `get_all` has all.
+        The values of the query, decoded as forms are (`+` is a space): a mapping of names to their
+        first values; `get_all` has all, `pairs` all in order.
         """
     @property
     def query_string(self, /) -> str:
@@ -314,7 +315,8 @@ class ResponseWriter:
         """
     def async_websocket(self, /, req: Request, *, subprotocols: SupportsGetItem[int, str] = ...) -> AsyncWebSocket:
         """
-        The same in an `async def` handler.
+        The same in an `async def` handler: an `AsyncWebSocket`, whose methods are awaited. It counts
+        towards `limit_concurrency`, as the handler does, and has no deadline.
         """
     def drain(self, /) -> Awaitable[None]:
         """
@@ -329,7 +331,8 @@ class ResponseWriter:
         """
     def error(self, /, message: str, status: SupportsIndex = 500) -> None:
         """
-        Answers with an error: plain text, and nothing that was set for another body.
+        Answers with an error, as Go's `http.Error`: the message and a line break as plain text, and
+        no header that was set for another body. As `json`.
         """
     def flush(self, /) -> None:
         """
@@ -348,7 +351,7 @@ class ResponseWriter:
         """
     def html(self, /, body: str, status: SupportsIndex | None = None) -> None:
         """
-        Writes HTML.
+        Writes HTML, as UTF-8. As `json`.
         """
     def json(self, /, value: Any, status: SupportsIndex | None = None) -> None:
         """
@@ -357,7 +360,8 @@ class ResponseWriter:
         """
     def redirect(self, /, url: str, status: SupportsIndex = 302) -> None:
         """
-        Sends the client to another URL. Raises `ValueError` for a status outside 300 to 399.
+        Sends the client to another URL (RFC 9110 section 10.2.2), absolute or a path; what may not
+        stand in one is escaped. Raises `ValueError` for a status outside 300 to 399.
         """
     def serve_file(self, /, req: Request, path: str | PathLike[str]) -> None:
         """
@@ -378,12 +382,12 @@ class ResponseWriter:
         """
     def sse(self, /) -> EventStream:
         """
-        Begins a stream of server-sent events: what it gives has `send(data, event=…, id=…,
-        retry=…)` and `comment(text)`.
+        Begins a stream of server-sent events (HTML standard, section 9.2), and sends the head: what
+        it gives has `send(data, event=…, id=…, retry=…)` and `comment(text)`. Raises as `flush` does.
         """
     def text(self, /, body: str, status: SupportsIndex | None = None) -> None:
         """
-        Writes plain text.
+        Writes plain text, as UTF-8. As `json`.
         """
     @property
     def trailers(self, /) -> Headers:

@@ -101,7 +101,7 @@ impl NativeRequest {
 
 #[pymethods]
 impl NativeRequest {
-    /// The method: `'GET'`.
+    /// The method: `'GET'`; `'CONNECT'` for a WebSocket on HTTP/2 (RFC 8441).
     #[getter]
     fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         latin1(py, self.head().method())
@@ -119,7 +119,7 @@ impl NativeRequest {
         latin1(py, &self.head().target())
     }
 
-    /// The path, percent-decoded.
+    /// The path, percent-decoded as UTF-8; what is none becomes U+FFFD.
     #[getter]
     fn path(&self) -> String {
         percent_encoding::percent_decode(self.head().path()).decode_utf8_lossy().into_owned()
@@ -224,13 +224,14 @@ impl NativeRequest {
         Self::derived(slf, "form")
     }
 
-    /// The values of the query: a mapping of names to their first values; `get_all` has all.
+    /// The values of the query, decoded as forms are (`+` is a space): a mapping of names to their
+    /// first values; `get_all` has all, `pairs` all in order.
     #[getter]
     fn query<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Values>> {
         Self::derived(slf, "query")
     }
 
-    /// The cookies, by name.
+    /// The cookies (RFC 6265), by name; of several the first. What is no pair is left out.
     #[getter]
     fn cookies<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Texts>> {
         Self::derived(slf, "cookies")

@@ -191,25 +191,27 @@ impl NativeWriter {
         Self::answer(slf, "json", (slf, value, status))
     }
 
-    /// Writes plain text.
+    /// Writes plain text, as UTF-8. As `json`.
     #[pyo3(signature = (body, status=None))]
     fn text(slf: &Bound<'_, Self>, body: &str, status: Option<u16>) -> PyResult<()> {
         Self::answer(slf, "text", (slf, body, status))
     }
 
-    /// Writes HTML.
+    /// Writes HTML, as UTF-8. As `json`.
     #[pyo3(signature = (body, status=None))]
     fn html(slf: &Bound<'_, Self>, body: &str, status: Option<u16>) -> PyResult<()> {
         Self::answer(slf, "html", (slf, body, status))
     }
 
-    /// Answers with an error: plain text, and nothing that was set for another body.
+    /// Answers with an error, as Go's `http.Error`: the message and a line break as plain text, and
+    /// no header that was set for another body. As `json`.
     #[pyo3(signature = (message, status=500))]
     fn error(slf: &Bound<'_, Self>, message: &str, status: u16) -> PyResult<()> {
         Self::answer(slf, "error", (slf, message, status))
     }
 
-    /// Sends the client to another URL. Raises `ValueError` for a status outside 300 to 399.
+    /// Sends the client to another URL (RFC 9110 section 10.2.2), absolute or a path; what may not
+    /// stand in one is escaped. Raises `ValueError` for a status outside 300 to 399.
     #[pyo3(signature = (url, status=302))]
     fn redirect(slf: &Bound<'_, Self>, url: &str, status: u16) -> PyResult<()> {
         Self::answer(slf, "redirect", (slf, url, status))
@@ -230,8 +232,8 @@ impl NativeWriter {
         Ok(())
     }
 
-    /// Begins a stream of server-sent events: what it gives has `send(data, event=…, id=…,
-    /// retry=…)` and `comment(text)`.
+    /// Begins a stream of server-sent events (HTML standard, section 9.2), and sends the head: what
+    /// it gives has `send(data, event=…, id=…, retry=…)` and `comment(text)`. Raises as `flush` does.
     fn sse<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Events>> {
         let module = slf.py().import(intern!(slf.py(), "gohttp._response"))?;
         module.call_method1("sse", (slf,)).map(Typed::new)
@@ -301,7 +303,8 @@ impl NativeWriter {
         Ok(socket)
     }
 
-    /// The same in an `async def` handler.
+    /// The same in an `async def` handler: an `AsyncWebSocket`, whose methods are awaited. It counts
+    /// towards `limit_concurrency`, as the handler does, and has no deadline.
     #[pyo3(signature = (req, *, subprotocols=Vec::new()))]
     fn async_websocket<'py>(
         &self,
