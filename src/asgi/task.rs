@@ -1,9 +1,7 @@
 //! The task of one request, and what follows when it ends.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -14,7 +12,8 @@ use super::engine::LoopContext;
 use super::exchange::Handles;
 use super::websocket::Chat;
 use crate::bridge::app;
-use crate::http::{Request, ResponseHead, ResponseWriter};
+use crate::bridge::places::Place;
+use crate::http::{Request, ResponseWriter};
 use crate::wake::lock;
 use crate::websocket::Handshake;
 
@@ -78,12 +77,10 @@ impl LoopContext {
             // Its client has its answer: 504.
             return Ok(());
         }
-        if let Some(max) = self.max_tasks
-            && self.tasks.bind(py).len() >= max
-        {
-            self.refuse(&mut writer);
+        let Some(place) = self.places.take() else {
+            self.places.refuse(&mut writer);
             return Ok(());
-        }
+        };
         let Some(app) = self.app_of(&request) else {
             // Dropped, the writer answers 500.
             log::error!(target: "gohttp.error", "{}: its application was not there when the server started", app::describe(&request.head));
@@ -120,29 +117,13 @@ impl LoopContext {
                     }
                     _ => None,
                 };
-                let ending = Ending { context: self.clone(), subject, deadline };
+                let ending = Ending { context: self.clone(), subject, deadline, _place: place };
                 let concluder = Concluder(Mutex::new(Some(ending)));
                 task.call_method1(intern!(py, "add_done_callback"), (concluder,))?;
             }
             Err(error) => subject.conclude(py, Outcome::Raised(error)),
         }
         Ok(())
-    }
-
-    /// Answers with 503: enough requests run already.
-    fn refuse(&self, writer: &mut ResponseWriter) {
-        if !self.refusing.swap(true, Relaxed) {
-            log::warn!(
-                target: "gohttp.server",
-                "requests are refused with 503: limit_concurrency ({}) are running already",
-                self.max_tasks.unwrap_or_default()
-            );
-        }
-        let body: &[u8] = b"503 Service Unavailable\n";
-        let mut head = ResponseHead::text(503, body.len());
-        head.push_raw(b"retry-after", b"1");
-        // The only error here is a client gone, whom nothing can be told.
-        let _ = writer.respond(head, Bytes::from_static(body));
     }
 
     /// The application that is asked for.
@@ -173,6 +154,7 @@ struct Ending {
     context: Arc<LoopContext>,
     subject: Subject,
     deadline: Option<(Arc<Deadlines>, u64)>,
+    _place: Place,
 }
 
 /// Called by asyncio when a request's task has ended.
