@@ -11,7 +11,7 @@ from os import PathLike
 from socket import socket
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Request", "ResponseWriter", "Routes", "SyncServer", "WebSocket", "flush_logging", "in_handler", "install_logging", "serve_site", "serve_wsgi", "start_site"]
+__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Layer", "Request", "ResponseWriter", "Routes", "SyncServer", "WebSocket", "asked_auth", "basic_auth", "body_limit", "compress", "cors", "flush_logging", "in_handler", "install_logging", "rate_limit", "request_id", "serve_site", "serve_wsgi", "start_site"]
 
 __version__: Final[str]
 
@@ -326,6 +326,10 @@ class ResponseWriter:
         """
         Whether the handler has taken the connection over: it has no deadline any more.
         """
+    def _untouched(self, /) -> bool:
+        """
+        Whether nothing has been written, and no status set.
+        """
     def async_websocket(self, /, req: Request, *, subprotocols: SupportsGetItem[int, str] = ...) -> AsyncWebSocket:
         """
         The same in an `async def` handler: an `AsyncWebSocket`, whose methods are awaited. It counts
@@ -540,6 +544,31 @@ class WebSocket:
         """
         The subprotocol that was agreed on (RFC 6455 section 1.9); `None` if none was.
         """
+
+def asked_auth(check: Any, realm: str) -> Layer:
+    """
+    See `gohttp.middleware.basic_auth`. `check(name, password)` returns `True` or `False`.
+    """
+
+def basic_auth(users: SupportsGetItem[int, tuple[str, str]], realm: str) -> Layer:
+    """
+    See `gohttp.middleware.basic_auth`. `users`: names and passwords.
+    """
+
+def body_limit(max_bytes: SupportsIndex) -> Layer:
+    """
+    See `gohttp.middleware.body_limit`.
+    """
+
+def compress(codings: SupportsGetItem[int, tuple[str, SupportsIndex | None]], min_size: SupportsIndex, types: SupportsGetItem[int, str] | None) -> Layer:
+    """
+    See `gohttp.middleware.compress`. `codings`: names and levels, `None` for the usual one.
+    """
+
+def cors(origins: SupportsGetItem[int, str], methods: SupportsGetItem[int, str], headers: SupportsGetItem[int, str] | None, credentials: bool, max_age: SupportsIndex | None, expose: SupportsGetItem[int, str]) -> Layer:
+    """
+    See `gohttp.middleware.cors`.
+    """
 
 def flush_logging() -> None:
     """
