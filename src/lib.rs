@@ -20,6 +20,7 @@ pub mod server;
 mod team;
 mod wake;
 pub mod websocket;
+mod words;
 
 #[cfg(feature = "python")]
 mod asgi;

@@ -15,7 +15,7 @@ mod _gohttp {
     #[pymodule_export]
     use crate::bridge::serve::{SyncServer, in_handler};
     #[pymodule_export]
-    use crate::native::{Headers, NativeRequest, NativeWriter};
+    use crate::native::{Headers, NativeRequest, NativeWebSocket, NativeWriter};
     #[pymodule_export]
     use crate::site::{
         ReadyLayer, asked_auth, basic_auth, body_limit, compress, cors, rate_limit, request_id,

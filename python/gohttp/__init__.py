@@ -8,23 +8,33 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gohttp._gohttp import Request, ResponseWriter
+    from gohttp._gohttp import Headers, Request, ResponseWriter, WebSocket
     from gohttp._native_api import route, shutdown
+    from gohttp._request import Form, Values
+    from gohttp._response import EventStream
     from gohttp._run import run
     from gohttp._timeout import RequestTimeout
+    from gohttp._websocket import AsyncWebSocket, WebSocketClosed
     from gohttp.mux import Mux
     from gohttp.server import Server
 
     __version__: str
 
 __all__ = [
+    "AsyncWebSocket",
     "BadRequest",
+    "EventStream",
+    "Form",
     "GohttpError",
+    "Headers",
     "Mux",
     "Request",
     "RequestTimeout",
     "ResponseWriter",
     "Server",
+    "Values",
+    "WebSocket",
+    "WebSocketClosed",
     "__version__",
     "route",
     "run",
@@ -49,7 +59,11 @@ class GohttpError(Exception):
 
 
 class BadRequest(ValueError):
-    """What a client sent cannot be read. A handler that lets it pass answers with `status`."""
+    """What a client sent cannot be read. A handler that lets it pass answers with `status`.
+
+    Handlers may raise it too: `raise BadRequest("no such colour", 422)`. `status` is 400 to 599;
+    the sentence goes to the log, not to the client.
+    """
 
     def __init__(self, sentence: str, status: int = 400) -> None:
         super().__init__(sentence)
@@ -58,11 +72,18 @@ class BadRequest(ValueError):
 
 _HOMES = {
     "_C_API": "gohttp.c",  # for PyCapsule_Import("gohttp._C_API"), in C
+    "AsyncWebSocket": "gohttp._websocket",
+    "EventStream": "gohttp._response",
+    "Form": "gohttp._request",
+    "Headers": "gohttp._gohttp",
     "Mux": "gohttp.mux",
     "Request": "gohttp._gohttp",
     "RequestTimeout": "gohttp._timeout",
     "ResponseWriter": "gohttp._gohttp",
     "Server": "gohttp.server",
+    "Values": "gohttp._request",
+    "WebSocket": "gohttp._gohttp",
+    "WebSocketClosed": "gohttp._websocket",
     "route": "gohttp._native_api",
     "run": "gohttp._run",
     "shutdown": "gohttp._native_api",

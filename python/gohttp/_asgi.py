@@ -17,6 +17,7 @@ from gohttp._selector import EngineSelector
 from gohttp.abrupt_end import end_with_threads_running
 from gohttp.interface import kind
 from gohttp.lifespan import AsgiApp, Lifespan
+from gohttp.logs import were
 from gohttp.mux import Mux
 
 logger = logging.getLogger("gohttp.server")
@@ -300,9 +301,9 @@ async def _end_the_rest(timeout: float) -> bool:
     if not running:
         return True
     logger.warning(
-        "%d tasks of the app and %s were still running after graceful_timeout and are abandoned.",
-        len(running - {executor}),
-        "threads of its executor" if executor in running else "no thread",
+        "%s still running after graceful_timeout, and abandoned; threads of its executor: %s.",
+        were(len(running - {executor}), "task of the app"),
+        "some too" if executor in running else "none",
     )
     return False
 
@@ -341,6 +342,6 @@ async def _wait_for_tasks(host: _Host, coroutines: Coroutines) -> Ends:
     coroutines.cancel()
     for task in running:
         task.cancel()
-    logger.warning("%d requests were still running after graceful_timeout.", len(running))
+    logger.warning("%s still running after graceful_timeout.", were(len(running), "request"))
     _, running = await asyncio.wait(running, timeout=1)
     return not cut, not running

@@ -8,11 +8,56 @@ from collections.abc import Awaitable
 from gohttp import _stacks
 from gohttp._gohttp import Request, ResponseWriter
 from gohttp._timeout import RequestTimeout
+from gohttp.logs import were
 
 _LAST_MOMENT = 1.0  # seconds
 _AFTER_THE_ANSWER = 0.5  # seconds by which a connection may answer 504 late
 
 logger = logging.getLogger("gohttp.server")
+
+
+class _Running:
+    """A handler that has not ended."""
+
+    def __init__(
+        self, host: "Coroutines", task: "asyncio.Task[None]", w: ResponseWriter, req: Request
+    ) -> None:
+        self.task, self.w, self.req = task, w, req
+        self._host = host
+        self._timer: asyncio.TimerHandle | None = None
+
+    def arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Set the timer by what the handler may still take."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        left = self._host.time_left(self.req)
+        if left is not None and not self.task.done():
+            self._timer = loop.call_later(left + _AFTER_THE_ANSWER, self._host.end_late, self)
+
+    def limit(self, usual: float) -> str:
+        """What it has gone beyond, for the log."""
+        if self.req._time_left(-1.0) == -1.0:
+            return f"request_timeout ({usual:g} s)"
+        return "it may (set_deadline)"
+
+    def end(self, task: "asyncio.Task[None]") -> None:
+        self._host.tasks.discard(task)
+        _all.pop(self.req, None)
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+_all: dict[Request, _Running] = {}
+"""What runs in this process, by its request."""
+
+
+def deadline_changed(req: Request) -> None:
+    """The handler of `req` has said how long it may take; from any thread."""
+    running = _all.get(req)
+    if running is not None:
+        loop = running.task.get_loop()
+        loop.call_soon_threadsafe(running.arm, loop)
 
 
 class Coroutines:
@@ -44,23 +89,32 @@ class Coroutines:
         assert self._loop is not None
         task = self._loop.create_task(self._handle(coroutine, w, req))
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        if self._timeout:
-            patience = self._timeout + _AFTER_THE_ANSWER
-            timer = self._loop.call_later(patience, self._end_late, task, req)
-            task.add_done_callback(lambda _: timer.cancel())
+        running = _Running(self, task, w, req)
+        _all[req] = running
+        task.add_done_callback(running.end)
+        running.arm(self._loop)
 
-    def _end_late(self, task: asyncio.Task[None], req: Request) -> None:
+    def time_left(self, req: Request) -> float | None:
+        """Seconds that a handler may still take; None for as long as it likes."""
+        return req._time_left(self._timeout or None)
+
+    def end_late(self, running: "_Running") -> None:
+        """Cancel a handler whose time is up."""
+        if running.w._taken_over():
+            return
+        left = running.req._time_left(0.0)
+        if self._loop is not None and (left is None or left > 0):
+            running.arm(self._loop)  # it has just got more
+            return
         logging.getLogger("gohttp.error").warning(
-            "%s %s took longer than request_timeout (%g s); its task is cancelled. "
-            "It waited here:\n%s",
-            req.method,
-            req.path,
-            self._timeout,
-            _stacks.of_task(task),
+            "%s %s took longer than %s; its task is cancelled. It waited here:\n%s",
+            running.req.method,
+            running.req.path,
+            running.limit(self._timeout),
+            _stacks.of_task(running.task),
         )
-        self._late.add(task)
-        task.cancel()
+        self._late.add(running.task)
+        running.task.cancel()
 
     async def _handle(self, coroutine: Awaitable[object], w: ResponseWriter, req: Request) -> None:
         error: BaseException | None = None
@@ -70,7 +124,7 @@ class Coroutines:
             task = asyncio.current_task()
             if task in self._late:
                 self._late.discard(task)
-                error = RequestTimeout("the handler did not end within request_timeout")
+                error = RequestTimeout("the handler did not end in time")
             elif not self._stopping:  # else nobody is there to be told
                 error = cancelled
         except BaseException as raised:  # SystemExit too: it is the handler's, not the loop's
@@ -117,7 +171,7 @@ class CoroutineThread:
         tasks = set(self._coroutines.tasks)
         self._coroutines.cancel()
         if tasks:
-            logger.warning("%d async handlers were still running at the stop.", len(tasks))
+            logger.warning("%s still running at the stop.", were(len(tasks), "async handler"))
             await asyncio.wait(tasks)
         await asyncio.get_running_loop().shutdown_default_executor()
         return not tasks

@@ -2,12 +2,16 @@
 The engine and the faces, compiled.
 """
 
-from _typeshed import Incomplete, SupportsGetItem
-from collections.abc import Iterator
+from _typeshed import Incomplete, ReadableBuffer, SupportsGetItem
+from collections.abc import Awaitable, Iterator
+from gohttp._request import Form, Values
+from gohttp._response import EventStream
+from gohttp._websocket import AsyncWebSocket
 from os import PathLike
+from socket import socket
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Layer", "Request", "ResponseWriter", "Routes", "SyncServer", "asked_auth", "basic_auth", "body_limit", "c_api", "compress", "cors", "flush_logging", "in_handler", "install_logging", "rate_limit", "request_id", "serve_site", "serve_wsgi", "start_site"]
+__all__ = ["__version__", "AsgiEngine", "FileWrapper", "Headers", "Layer", "Request", "ResponseWriter", "Routes", "SyncServer", "WebSocket", "asked_auth", "basic_auth", "body_limit", "compress", "cors", "flush_logging", "in_handler", "install_logging", "rate_limit", "request_id", "serve_site", "serve_wsgi", "start_site"]
 
 __version__: Final[str]
 
@@ -99,16 +103,17 @@ class Headers:
     def __contains__(self, name: str, /) -> bool: ...
     def __delitem__(self, name: str, /) -> None: ...
     def __getitem__(self, name: str, /) -> str: ...
-    def __iter__(self, /) -> Iterator: ...
+    def __iter__(self, /) -> Iterator[str]: ...
     def __len__(self, /) -> int: ...
     def __repr__(self, /) -> str: ...
     def __setitem__(self, name: str, value: str, /) -> None:
         """
-        Replaces all values of the name by one.
+        Replaces all values of the name by one. Raises `TypeError` for a request's fields, and in
+        trailers `ValueError` for what cannot stand there (RFC 9110 section 6.5.1).
         """
     def add(self, /, name: str, value: str) -> None:
         """
-        Adds a value beside those that the name has.
+        Adds a value beside those that the name has. Raises as setting one does.
         """
     def get(self, /, name: str, default: str | None = None) -> str | None:
         """
@@ -118,15 +123,15 @@ class Headers:
         """
         All values of the name, in order.
         """
-    def items(self, /) -> list:
+    def items(self, /) -> list[tuple[str, str]]:
         """
         Pairs of name and value.
         """
-    def keys(self, /) -> list:
+    def keys(self, /) -> list[str]:
         """
         The names, a repeated one as often as it came.
         """
-    def values(self, /) -> list:
+    def values(self, /) -> list[str]:
         """
         The values.
         """
@@ -145,8 +150,13 @@ class Request:
     A request. All of it may be read from any thread, also after the handler has ended.
     """
     def __repr__(self, /) -> str: ...
+    def _time_left(self, /, usual: SupportsFloat | SupportsIndex | None) -> float | None:
+        """
+        Seconds that the handler may still take; `None` for as long as it likes. `usual`: where it
+        has not said anything itself.
+        """
     @property
-    def basic_auth(self, /) -> Any:
+    def basic_auth(self, /) -> tuple[str, str] | None:
         """
         Name and password of basic authentication (RFC 7617); `None` if there are none.
         """
@@ -160,19 +170,21 @@ class Request:
     @property
     def cancelled(self, /) -> bool:
         """
-        Whether the client has gone.
+        Whether the client has left before it had a whole response, or its time was up. One that has
+        only sent the end of its side (a half-close) counts as having left: it may still read, but
+        mostly it does not.
         """
     @property
-    def context(self, /) -> Any:
+    def context(self, /) -> dict[Any, Any]:
         """
         A dictionary of this request for middleware and handlers to leave things in.
         """
     @property
-    def cookies(self, /) -> Any:
+    def cookies(self, /) -> dict[str, str]:
         """
-        The cookies, by name.
+        The cookies (RFC 6265), by name; of several the first. What is no pair is left out.
         """
-    def form(self, /) -> Any:
+    def form(self, /) -> Form:
         """
         The fields and files of a form, `application/x-www-form-urlencoded` or
         `multipart/form-data`: a `Form`. Files beyond 64 KiB are on disk. Raises `BadRequest` if the
@@ -188,6 +200,11 @@ class Request:
         """
         Host and port that the client asked for; empty if it named none (HTTP/1.0).
         """
+    @property
+    def is_secure(self, /) -> bool:
+        """
+        Whether the client itself used TLS: `scheme` is `'https'`.
+        """
     def json(self, /) -> Any:
         """
         What the body, as JSON, says. Raises `BadRequest` if it is none, and as `body` does.
@@ -195,12 +212,21 @@ class Request:
     @property
     def method(self, /) -> str:
         """
-        The method: `'GET'`.
+        The method: `'GET'`; `'CONNECT'` for a WebSocket on HTTP/2 (RFC 8441).
+        """
+    def on_cancel(self, /, callback: Any) -> None:
+        """
+        Has `callback` called, without arguments, as soon as `cancelled` is true: once, or at once if
+        it is so already, and never after the handler has ended or has taken the connection over.
+        It runs in a thread of the server's own, `gohttp-cancel`, callbacks of other requests behind
+        it: it should not wait for anything. In an `async def` handler pass on to the loop, as with
+        `loop.call_soon_threadsafe`. What it raises is logged. Raises `TypeError` if it cannot be
+        called.
         """
     @property
     def path(self, /) -> str:
         """
-        The path, percent-decoded.
+        The path, percent-decoded as UTF-8; what is none becomes U+FFFD.
         """
     def path_value(self, /, name: str) -> str:
         """
@@ -208,7 +234,7 @@ class Request:
         `KeyError` for a name that the pattern does not have.
         """
     @property
-    def path_values(self, /) -> dict:
+    def path_values(self, /) -> dict[str, str]:
         """
         The decoded values of the pattern's wildcards, by name.
         """
@@ -223,9 +249,10 @@ class Request:
         The protocol: `'HTTP/1.1'`.
         """
     @property
-    def query(self, /) -> Any:
+    def query(self, /) -> Values:
         """
-        The values of the query: a mapping of names to their first values; `get_all` has all.
+        The values of the query, decoded as forms are (`+` is a space): a mapping of names to their
+        first values; `get_all` has all, `pairs` all in order.
         """
     @property
     def query_string(self, /) -> str:
@@ -248,11 +275,27 @@ class Request:
         """
         `'http'`, or `'https'` where a trusted proxy says so.
         """
+    def set_deadline(self, seconds: SupportsFloat | SupportsIndex | None, /) -> None:
+        """
+        Says how long this request may still take, from now to the end of its response, in place of
+        `request_timeout`: seconds, or `None` for as long as it likes. What happens when the time is
+        up is what happens then: 504 or a cut response, and `RequestTimeout` in the handler
+        (`asyncio.CancelledError` in an `async def` one), up to half a second late. Further calls
+        count anew; once the time is up none does. To be called in the handler's own thread, or on its
+        loop, else it raises `RuntimeError`; `ValueError` for what is no time.
+        """
     @property
-    def text(self, /) -> Any:
+    def text(self, /) -> str:
         """
         The body as text, by the charset of its Content-Type, else UTF-8. Raises
         `BadRequest` if it is none, and as `body` does.
+        """
+    @property
+    def tls(self, /) -> None:
+        """
+        What is known of the connection's TLS: always `None`, since the server does not end TLS
+        itself. Whether the client used it is what `is_secure` tells; what a proxy tells of versions
+        or client certificates stands in `headers`.
         """
     @property
     def url(self, /) -> str:
@@ -279,11 +322,20 @@ class ResponseWriter:
         """
         What a handler has returned. Raises `TypeError` if that was meant to be the response.
         """
+    def _taken_over(self, /) -> bool:
+        """
+        Whether the handler has taken the connection over: it has no deadline any more.
+        """
     def _untouched(self, /) -> bool:
         """
         Whether nothing has been written, and no status set.
         """
-    def drain(self, /) -> Any:
+    def async_websocket(self, /, req: Request, *, subprotocols: SupportsGetItem[int, str] = ...) -> AsyncWebSocket:
+        """
+        The same in an `async def` handler: an `AsyncWebSocket`, whose methods are awaited. It counts
+        towards `limit_concurrency`, as the handler does, and has no deadline.
+        """
+    def drain(self, /) -> Awaitable[None]:
         """
         For `async def` handlers, whose `write` does not wait: awaits until the client has taken
         enough that more may be written.
@@ -296,7 +348,8 @@ class ResponseWriter:
         """
     def error(self, /, message: str, status: SupportsIndex = 500) -> None:
         """
-        Answers with an error: plain text, and nothing that was set for another body.
+        Answers with an error, as Go's `http.Error`: the message and a line break as plain text, and
+        no header that was set for another body. As `json`.
         """
     def flush(self, /) -> None:
         """
@@ -307,7 +360,7 @@ class ResponseWriter:
         """
         The response's header fields, to be set before the first write is sent.
         """
-    def hijack(self, /) -> Any:
+    def hijack(self, /) -> socket:
         """
         Takes the connection over, as Go's `Hijacker` does: a socket that speaks with the client,
         bytes beyond the request first. The answer, head and all, is the caller's, who closes it.
@@ -315,7 +368,7 @@ class ResponseWriter:
         """
     def html(self, /, body: str, status: SupportsIndex | None = None) -> None:
         """
-        Writes HTML.
+        Writes HTML, as UTF-8. As `json`.
         """
     def json(self, /, value: Any, status: SupportsIndex | None = None) -> None:
         """
@@ -324,7 +377,8 @@ class ResponseWriter:
         """
     def redirect(self, /, url: str, status: SupportsIndex = 302) -> None:
         """
-        Sends the client to another URL. Raises `ValueError` for a status outside 300 to 399.
+        Sends the client to another URL (RFC 9110 section 10.2.2), absolute or a path; what may not
+        stand in one is escaped. Raises `ValueError` for a status outside 300 to 399.
         """
     def serve_file(self, /, req: Request, path: str | PathLike[str]) -> None:
         """
@@ -343,16 +397,34 @@ class ResponseWriter:
         Sets the status code, 200 unless set. Too late after the first write: that is logged and
         ignored. Raises `ValueError` outside 200 to 999.
         """
-    def sse(self, /) -> Any:
+    def sse(self, /) -> EventStream:
         """
-        Begins a stream of server-sent events: what it gives has `send(data, event=…, id=…,
-        retry=…)` and `comment(text)`.
+        Begins a stream of server-sent events (HTML standard, section 9.2), and sends the head: what
+        it gives has `send(data, event=…, id=…, retry=…)` and `comment(text)`. Raises as `flush` does.
         """
     def text(self, /, body: str, status: SupportsIndex | None = None) -> None:
         """
-        Writes plain text.
+        Writes plain text, as UTF-8. As `json`.
         """
-    def write(self, /, body: Any) -> int:
+    @property
+    def trailers(self, /) -> Headers:
+        """
+        Fields that follow the body (RFC 9110 section 6.5), to be set before the handler ends. Those
+        set before the first write is sent, and those that a header `Trailer` names, are announced.
+        They need a body whose length is not declared, on HTTP/1.1 or HTTP/2: a response to HTTP/1.0
+        or HEAD, one with `Content-Length`, a 204 or 304, goes without them.
+        """
+    def websocket(self, /, req: Request, *, subprotocols: SupportsGetItem[int, str] = ...) -> WebSocket:
+        """
+        Makes a WebSocket of the connection (RFC 6455), on HTTP/1.1 and HTTP/2, in a handler that is
+        no `async def`. Headers that are set go with the answer; of `subprotocols`, the best first,
+        that which the client offers is agreed on. The handler's thread no longer counts towards
+        `threads`, and has no deadline. Raises `BadRequest` if the request asks for none, or in a
+        wrong way: the client has its answer then; `OSError` if too many connections have been taken
+        over, `RuntimeError` once the response has begun, `ConnectionResetError` if the client has
+        gone.
+        """
+    def write(self, /, body: str | ReadableBuffer) -> int:
         """
         Writes part of the body: `str` (sent as UTF-8) or anything bytes-like. Returns the number
         of bytes. The first write settles status and headers. Waits while the client takes
@@ -420,6 +492,62 @@ class SyncServer:
         """
         Begins a graceful stop, which may take so many seconds, else as many as the settings say.
         From any thread.
+        """
+
+@final
+class WebSocket:
+    """
+    A WebSocket (RFC 6455), from `w.websocket(req)`. Iterating gives the client's messages until it
+    closes; at the end of a `with` block, and of the handler, the WebSocket is closed. Any thread may
+    use it, and one may send while another receives. The server answers pings, and sends its own
+    (`ws_ping_interval`).
+    """
+    def __enter__(self, /) -> WebSocket: ...
+    def __exit__(self, kind: Any | None, error: Any | None, traceback: Any | None, /) -> None:
+        """
+        Closes: with 1000, or with 1011 where an exception ends the block.
+        """
+    def __iter__(self, /) -> WebSocket: ...
+    def __next__(self, /) -> str | bytes: ...
+    def _give(self, message: str | ReadableBuffer, /) -> None:
+        """
+        Sends a message without waiting.
+        """
+    def _has_room(self, future: Any | None, /) -> bool:
+        """
+        Whether there is room for more messages; as for `_take`.
+        """
+    def _take(self, future: Any | None, /) -> str | bytes | None:
+        """
+        The next message, or `None` if there is none yet: then `future`, if it is given, is done
+        when it is time to look again. Raises `WebSocketClosed` at the end.
+        """
+    def close(self, /, code: SupportsIndex = 1000, reason: str = "") -> None:
+        """
+        Closes with a code and a reason of up to 123 bytes (what is longer is cut). Does nothing if
+        it is closed already. Raises `ValueError` for a code that no endpoint may send (RFC 6455
+        section 7.4: 1000 to 1014 without 1004 and 1006, and 3000 to 4999).
+        """
+    @property
+    def closed(self, /) -> bool:
+        """
+        Whether it has been closed, from whichever side.
+        """
+    def receive(self, /) -> str | bytes:
+        """
+        The client's next message, `str` or `bytes`; waits for it. Raises `WebSocketClosed` when
+        there will be no more.
+        """
+    def send(self, /, message: str | ReadableBuffer) -> None:
+        """
+        Sends a message: text if it is a `str`, else anything bytes-like. Waits while the client
+        takes nothing. Raises `WebSocketClosed` when the client has closed or gone, `RuntimeError`
+        after `close()`, `TypeError` for anything else than text or bytes.
+        """
+    @property
+    def subprotocol(self, /) -> str | None:
+        """
+        The subprotocol that was agreed on (RFC 6455 section 1.9); `None` if none was.
         """
 
 def asked_auth(check: Any, realm: str) -> Layer:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, overload
 
-from gohttp import GohttpError
+from gohttp import GohttpError, running_loop
 from gohttp.interface import is_mux
 
 _TARGET = re.compile(r"[^:]*[^:\d][^:]*:[^\W\d]\w*(\.\w+)*(\(\))?")
@@ -37,7 +37,8 @@ def run(app: Any = _ABSENT, /, port: Any = _ABSENT, **settings: Any) -> None:
     `settings` are those of `gohttp serve`, by name: `threads=8`, `log_level="warning"`, …
     Routes take none that need the command: `workers`, `reload`, `app_dir`, ….
 
-    Raises `GohttpError` when it cannot start: the address is taken, a setting is bad; and
+    Raises `GohttpError` when it cannot start: the address is taken, a setting is bad, an event loop
+    runs in this thread (there `await Server(app).serve()` is what serves); and
     `SystemExit` when an app's server does not end well, with the exit code of the command.
     """
     if port is not _ABSENT:
@@ -60,6 +61,7 @@ def _run_routes(settings: dict[str, Any]) -> None:
     from gohttp import config, logs, sockets, worker
 
     _refuse_while_importing()
+    running_loop.refuse("run()", "await gohttp.Server(app).serve()")
     settings = {"host": "127.0.0.1", "port": 5000, **settings}
     settings["host"] = settings["host"] or "0.0.0.0"
     given = config.of_program(settings, "run")
@@ -79,6 +81,7 @@ def _run_app(app: object, settings: dict[str, Any]) -> None:
     from gohttp import config, early_stop, importer, serving, worker
 
     _refuse_while_importing()
+    running_loop.refuse("run()", "await gohttp.Server(app).serve()")
     given = config.load(config.keywords(settings))
     by_name = isinstance(app, str)
     if given.workers > 1 or given.reload:

@@ -1,6 +1,7 @@
 """The command `gohttp`: read the command line, choose how to run, report what goes wrong."""
 
 import functools
+import shlex
 import signal
 from collections.abc import Sequence
 
@@ -73,7 +74,24 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
         context.exit()
 
 
+class _Commands(click.Group):
+    """Knows an app where a command is expected."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and (":" in name or name.endswith(".py")):
+            raise GohttpError(
+                f"There is no command {name!r}; to serve this app: "
+                f"{ctx.command_path} serve {shlex.join(args)}",
+                exit_code=2,
+            )
+        return super().resolve_command(ctx, args)
+
+
 @click.group(
+    cls=_Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

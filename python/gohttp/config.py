@@ -135,7 +135,7 @@ class Config:
         0,
         Kind.NUMBER,
         _RUN,
-        "ASGI apps: requests and WebSockets at once per worker; more get 503; 0 is no limit.",
+        "ASGI apps, async handlers: requests at once per worker; more get 503; 0 is no limit.",
         high=2**31 - 1,
     )
     slow_callback: float = _is(

@@ -78,6 +78,17 @@ def after_app_import() -> None:
         logger.propagate = True
 
 
+def count(number: int, noun: str) -> str:
+    """`1 worker`, `2 workers`; in `1 task of the app` the first word has the number."""
+    first, space, rest = noun.partition(" of ")
+    return f"{number} {first}{'' if number == 1 else 's'}{space}{rest}"
+
+
+def were(number: int, noun: str) -> str:
+    """`1 request was`, `2 requests were`."""
+    return f"{count(number, noun)} {'was' if number == 1 else 'were'}"
+
+
 def report(error: GohttpError) -> None:
     """Tell a person what stopped us: the app's traceback if there is one, then one sentence."""
     details = error.details

@@ -16,6 +16,8 @@ Middleware = Callable[[Callable[..., Any]], Callable[..., Any]]
 Signature = Literal["gohttp_handler", "FuncPtr"]
 H = TypeVar("H", bound=Callable[..., Any])
 
+_ABSENT: Any = object()
+
 
 class Mux:
     """Patterns, and the handlers and apps that they lead to.
@@ -32,10 +34,10 @@ class Mux:
         self._has_handlers = False
 
     @overload
-    def route(self, pattern: str, fn: None = None) -> Callable[[H], H]: ...
+    def route(self, pattern: str) -> Callable[[H], H]: ...
     @overload
     def route(self, pattern: str, fn: H) -> H: ...
-    def route(self, pattern: str, fn: H | None = None) -> H | Callable[[H], H]:
+    def route(self, pattern: str, fn: Any = _ABSENT) -> Any:
         """Register a handler for a pattern; a decorator when `fn` is left out.
 
         The handler is called as `fn(w, req)` with a `ResponseWriter` and a `Request`; it may be
@@ -58,7 +60,7 @@ class Mux:
             self._has_handlers = True
             return handler
 
-        return register if fn is None else register(fn)
+        return register if fn is _ABSENT else register(fn)
 
     def handle_c(
         self,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from gohttp import config, sockets, worker
+from gohttp import config, running_loop, sockets, worker
 from gohttp._faces import Settings, serve
 from gohttp._gohttp import in_handler
 from gohttp._native_api import Stoppable
@@ -59,8 +59,10 @@ class Server:
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT or `shutdown()`, in the main thread; blocks.
 
-        Raises `GohttpError` when it cannot start.
+        Raises `GohttpError` when it cannot start, or where an event loop runs:
+        `serve` is for that.
         """
+        running_loop.refuse("Server.run()", "await server.serve()")
         self._begin()
         self._serve(
             lambda listening: worker.serve_in_process(
@@ -70,6 +72,7 @@ class Server:
 
     def serve_forever(self) -> None:
         """Serve until `shutdown()`, in any thread; signals are the program's. As `run` else."""
+        running_loop.refuse("Server.serve_forever()", "await server.serve()")
         self._begin()
         self._serve_quietly()
 
@@ -209,12 +212,4 @@ def _seconds(timeout: float) -> float:
 
 
 def _in_a_handler() -> bool:
-    if in_handler():
-        return True
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+    return in_handler() or running_loop.is_here()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from gohttp import processes
+from gohttp.logs import count
 from gohttp.processes import Body, Child, Signals
 
 logger = logging.getLogger("gohttp")
@@ -131,14 +132,16 @@ class Supervisor:
     def _handle(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             if not self._stopping:
-                logger.info("stopping %d workers; once more to stop at once", len(self._workers))
+                stopping = count(len(self._workers), "worker")
+                logger.info("stopping %s; once more to stop at once", stopping)
                 self._stop(0)
             else:
                 self._exit_code = 128 + number
                 for worker in self._workers.values():
                     worker.kill()
         elif number == signal.SIGHUP and not self._stopping:
-            logger.info("restarting %d workers in turn: %s", self._count, self._pids())
+            restarting = count(self._count, "worker")
+            logger.info("restarting %s in turn: %s", restarting, self._pids())
             self._generation += 1
 
     def _stop(self, code: int) -> None:

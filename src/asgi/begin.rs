@@ -8,12 +8,31 @@ use pyo3::prelude::*;
 use super::engine::LoopContext;
 use super::inbox::Arrived;
 use crate::bridge::log_sink::app_error;
+use crate::bridge::places::Place;
 use crate::costs::Kind;
+use crate::http::{Request, ResponseWriter};
 
 /// What the log calls an error that is not the application's.
 const BEFORE: &str = "Exception before the application";
 
+/// A request that has its place among those at once, and keeps it while it waits to be begun.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) request: Request,
+    pub(super) writer: ResponseWriter,
+    pub(super) place: Place,
+}
+
 impl LoopContext {
+    /// Gives a request its place, or 503.
+    fn admit(&self, (request, mut writer): Arrived) -> Option<Admitted> {
+        let place = self.places.take();
+        if place.is_none() {
+            self.places.refuse(&mut writer);
+        }
+        place.map(|place| Admitted { request, writer, place })
+    }
+
     /// Begins, in a turn of the loop that drives the engine, what is to be begun in it. `busy`: the
     /// loop has something to do whatever is begun.
     pub(super) fn begin_in_turn(
@@ -28,39 +47,42 @@ impl LoopContext {
         }
         let mut clock = Clock(Some(Instant::now()));
         for arrived in requests {
-            let kind = self.pace.kind_of(&arrived.0.head);
-            if !kind.is_some_and(|kind| self.pace.is_heavy(kind)) {
-                self.begin_one(py, arrived, kind, &mut clock);
-            } else if self.is_full(py) {
-                let (_, mut writer) = arrived;
-                self.refuse(&mut writer);
+            let Some(admitted) = self.admit(arrived) else { continue };
+            let kind = self.pace.kind_of(&admitted.request.head);
+            if kind.is_some_and(|kind| self.pace.is_heavy(kind)) {
+                self.pace.hold(admitted);
             } else {
-                self.pace.hold(arrived);
+                self.begin_one(py, admitted, kind, &mut clock);
             }
         }
-        while let Some(arrived) = self.pace.next() {
-            let kind = self.pace.kind_of(&arrived.0.head);
-            self.begin_one(py, arrived, kind, &mut clock);
+        while let Some(admitted) = self.pace.next() {
+            let kind = self.pace.kind_of(&admitted.request.head);
+            self.begin_one(py, admitted, kind, &mut clock);
         }
     }
 
     /// Begins all that have come.
     pub(super) fn begin_all(self: &Arc<Self>, py: Python<'_>, requests: Vec<Arrived>) {
-        for (request, writer) in self.pace.take_all().into_iter().chain(requests) {
-            if let Err(error) = self.start(py, request, writer) {
+        let mut start = |admitted| {
+            if let Err(error) = self.start(py, admitted) {
                 app_error(py, BEFORE, &error);
             }
+        };
+        self.pace.take_all().into_iter().for_each(&mut start);
+        // One after the other: each that ends at once gives its place to the next.
+        for arrived in requests {
+            self.admit(arrived).into_iter().for_each(&mut start);
         }
     }
 
     fn begin_one(
         self: &Arc<Self>,
         py: Python<'_>,
-        (request, writer): Arrived,
+        admitted: Admitted,
         kind: Option<Kind>,
         clock: &mut Clock,
     ) {
-        match self.start(py, request, writer) {
+        match self.start(py, admitted) {
             Ok(true) => {
                 if let Some(took) = clock.lap() {
                     self.pace.note(kind, Some(took));

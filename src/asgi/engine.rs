@@ -16,6 +16,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::app::AsgiApp;
 use super::awaitable::Awaitable;
+use super::begin::Admitted;
 use super::deadline::Deadlines;
 use super::inbox::{Arrived, Bell, Inbox, InboxDispatch, Waiting};
 use super::watch::{self, Driven, Watch};
@@ -24,6 +25,7 @@ use crate::bridge::descriptors::listeners;
 use crate::bridge::heap;
 use crate::bridge::interrupt::Ident;
 use crate::bridge::mount::Mount;
+use crate::bridge::places::Places;
 use crate::bridge::settings::Settings;
 use crate::config::WebSocketConfig;
 use crate::http::Dispatch;
@@ -46,11 +48,8 @@ pub(super) struct LoopContext {
     /// With `request_timeout` only.
     pub(super) deadlines: Option<Arc<Deadlines>>,
     /// When requests are begun, where the loop drives the engine.
-    pub(super) pace: Pace<Arrived>,
-    /// Requests at once; more get 503.
-    pub(super) max_tasks: Option<usize>,
-    /// The log has been told of those since the last tick.
-    pub(super) refusing: AtomicBool,
+    pub(super) pace: Pace<Admitted>,
+    pub(super) places: Arc<Places>,
 }
 
 /// The asyncio selector's epoll descriptor, watched from the runtime.
@@ -110,6 +109,7 @@ pub(crate) struct AsgiEngine {
     /// The loop drives the engine itself.
     hosted: bool,
     context: OnceLock<Arc<LoopContext>>,
+    places: Arc<Places>,
     /// Runs what is no coroutine, where there is such.
     baton: OnceLock<Arc<Baton>>,
     inner: std::sync::Mutex<Option<Inner>>,
@@ -141,6 +141,7 @@ impl AsgiEngine {
             core: Arc::new(core),
             hosted,
             context: OnceLock::new(),
+            places: Arc::default(),
             baton: OnceLock::new(),
             inner: std::sync::Mutex::new(None),
             signals: OnceLock::new(),
@@ -286,6 +287,11 @@ impl AsgiEngine {
         &self.core.driver
     }
 
+    /// What limits the requests that its loop runs.
+    pub(crate) fn places(&self) -> &Arc<Places> {
+        &self.places
+    }
+
     /// Has `baton` run beside the loop what is no coroutine. To be called after [`Self::begin`].
     ///
     /// # Errors
@@ -323,6 +329,7 @@ impl AsgiEngine {
         } else {
             None
         };
+        self.places.allow(settings.max_tasks());
         let context = LoopContext {
             inbox: self.inbox.clone(),
             event_loop,
@@ -333,15 +340,14 @@ impl AsgiEngine {
             tasks: PySet::empty(py)?.unbind(),
             deadlines: settings.asgi_timeout().map(|timeout| Arc::new(Deadlines::new(timeout))),
             pace: Pace::default(),
-            max_tasks: settings.max_tasks(),
-            refusing: AtomicBool::new(false),
+            places: self.places.clone(),
         };
         let signals = settings.signals(&self.core.driver)?;
         let thread = Ident::current(py)?.number();
         let slow = settings.slow_callback().map(|after| (after, thread));
         // The log of a limit is kept short by ticks; and a loop on another thread is watched by
         // how soon it takes them.
-        let always = context.max_tasks.is_some() || (slow.is_some() && !self.hosted);
+        let always = settings.max_tasks().is_some() || (slow.is_some() && !self.hosted);
         let kept = self.core.watch.kept();
         let inbox = InboxDispatch::new(self.inbox.clone(), context.deadlines.clone(), always, kept);
         let dispatch = route(inbox);
@@ -374,7 +380,7 @@ impl AsgiEngine {
             }
         }
         if tick && let Some(context) = self.context.get() {
-            context.refusing.store(false, Relaxed);
+            context.places.tick();
             if let Some(deadlines) = &context.deadlines {
                 deadlines.check(py);
             }

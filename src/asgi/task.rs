@@ -1,20 +1,20 @@
 //! The task of one request, and what follows when it ends.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::app::{AsgiApp, AsgiMount};
+use super::begin::Admitted;
 use super::deadline::Deadlines;
 use super::engine::LoopContext;
 use super::exchange::Handles;
 use super::websocket::Chat;
 use crate::bridge::app;
-use crate::http::{Request, ResponseHead, ResponseWriter};
+use crate::bridge::places::Place;
+use crate::http::Request;
 use crate::wake::lock;
 use crate::websocket::Handshake;
 
@@ -69,18 +69,10 @@ impl Subject {
 impl LoopContext {
     /// Starts the task of a request. Returns whether it goes on: it has something to wait for, or
     /// has not had its first step, where tasks do not start eagerly.
-    pub(super) fn start(
-        self: &Arc<Self>,
-        py: Python<'_>,
-        request: Request,
-        mut writer: ResponseWriter,
-    ) -> PyResult<bool> {
+    pub(super) fn start(self: &Arc<Self>, py: Python<'_>, admitted: Admitted) -> PyResult<bool> {
+        let Admitted { request, mut writer, place } = admitted;
         if writer.is_expired() {
             // Its client has its answer: 504.
-            return Ok(false);
-        }
-        if self.is_full(py) {
-            self.refuse(&mut writer);
             return Ok(false);
         }
         let Some(app) = self.app_of(&request) else {
@@ -119,7 +111,7 @@ impl LoopContext {
                     }
                     _ => None,
                 };
-                let ending = Ending { context: self.clone(), subject, deadline };
+                let ending = Ending { context: self.clone(), subject, deadline, _place: place };
                 let concluder = Concluder(Mutex::new(Some(ending)));
                 task.call_method1(intern!(py, "add_done_callback"), (concluder,))?;
                 return Ok(true);
@@ -127,27 +119,6 @@ impl LoopContext {
             Err(error) => subject.conclude(py, Outcome::Raised(error)),
         }
         Ok(false)
-    }
-
-    /// Whether as many requests as may be at once are under way, or will be.
-    pub(super) fn is_full(&self, py: Python<'_>) -> bool {
-        self.max_tasks.is_some_and(|max| self.tasks.bind(py).len() + self.pace.waiting() >= max)
-    }
-
-    /// Answers with 503: enough requests run already.
-    pub(super) fn refuse(&self, writer: &mut ResponseWriter) {
-        if !self.refusing.swap(true, Relaxed) {
-            log::warn!(
-                target: "gohttp.server",
-                "requests are refused with 503: limit_concurrency ({}) are running already",
-                self.max_tasks.unwrap_or_default()
-            );
-        }
-        let body: &[u8] = b"503 Service Unavailable\n";
-        let mut head = ResponseHead::text(503, body.len());
-        head.push_raw(b"retry-after", b"1");
-        // The only error here is a client gone, whom nothing can be told.
-        let _ = writer.respond(head, Bytes::from_static(body));
     }
 
     /// The application that is asked for.
@@ -178,6 +149,7 @@ struct Ending {
     context: Arc<LoopContext>,
     subject: Subject,
     deadline: Option<(Arc<Deadlines>, u64)>,
+    _place: Place,
 }
 
 /// Called by asyncio when a request's task has ended.

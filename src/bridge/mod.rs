@@ -12,6 +12,8 @@ pub(crate) mod interrupt;
 pub(crate) mod last_request;
 pub(crate) mod log_sink;
 pub(crate) mod mount;
+pub(crate) mod places;
+pub(crate) mod py_thread;
 pub(crate) mod refcount;
 pub(crate) mod serve;
 pub(crate) mod settings;

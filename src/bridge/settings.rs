@@ -75,6 +75,7 @@ impl Settings {
     /// The baton's part.
     pub(crate) fn limits(&self) -> Limits {
         Limits {
+            websocket: self.websocket(),
             threads: self.threads,
             queue: self.queue,
             queue_timeout: limit(self.queue_timeout),

@@ -11,6 +11,8 @@ pub enum FieldError {
     Value(String),
     /// `Content-Length` is no number, or contradicts an earlier one.
     ContentLength(String),
+    /// The field has no meaning behind the body.
+    Trailer(String),
 }
 
 impl fmt::Display for FieldError {
@@ -22,6 +24,9 @@ impl fmt::Display for FieldError {
                     f,
                     "the value of header {name:?} holds a control character such as CR, LF or NUL"
                 )
+            }
+            Self::Trailer(name) => {
+                write!(f, "{name:?} cannot stand in trailers (RFC 9110 section 6.5.1)")
             }
             Self::ContentLength(value) => {
                 write!(f, "Content-Length {value:?} is not one decimal number")
@@ -102,6 +107,60 @@ pub(crate) fn is_hop_by_hop(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(known)
 }
 
+/// Fields that must be known before the body: those of framing, routing, preconditions,
+/// authentication and caching, and those that say what the body is (RFC 9110 section 6.5.1).
+const NO_TRAILERS: [&str; 29] = [
+    "age",
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "date",
+    "expect",
+    "expires",
+    "host",
+    "keep-alive",
+    "location",
+    "max-forwards",
+    "pragma",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "retry-after",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "vary",
+    "warning",
+    "www-authenticate",
+];
+
+/// Whether a well-formed field may follow the body.
+///
+/// # Errors
+/// [`FieldError`] if it may not, or is malformed.
+pub fn check_trailer(name: &[u8], value: &[u8]) -> Result<(), FieldError> {
+    let text = || String::from_utf8_lossy(name).into_owned();
+    if !is_token(name) {
+        return Err(FieldError::Name(text()));
+    }
+    if !is_field_value(value) {
+        return Err(FieldError::Value(text()));
+    }
+    let lower = name.to_ascii_lowercase();
+    let refused = |known: &&str| known.as_bytes() == lower;
+    if is_hop_by_hop(name) || lower.starts_with(b"if-") || NO_TRAILERS.iter().any(refused) {
+        return Err(FieldError::Trailer(text()));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +172,18 @@ mod tests {
         for bad in [&b""[..], b"+1", b"-1", b" 1", b"1 ", b"0x1", b"1,1", b"99999999999999999999"] {
             assert_eq!(parse_content_length(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn trailers_are_what_need_not_be_known_before_the_body() {
+        for fine in [&b"ETag"[..], b"X-Checksum", b"Server-Timing", b"Grpc-Status"] {
+            assert_eq!(check_trailer(fine, b"1"), Ok(()), "{fine:?}");
+        }
+        for bad in [&b"Content-Length"[..], b"If-Match", b"Connection", b"SET-COOKIE", b"a b", b""]
+        {
+            assert!(check_trailer(bad, b"1").is_err(), "{bad:?}");
+        }
+        assert!(check_trailer(b"x", b"1\r\n").is_err());
     }
 
     #[test]

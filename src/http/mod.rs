@@ -29,7 +29,7 @@ pub(crate) use accept::coding_weights;
 pub use body::{BodyError, BodyEvent, BodySink};
 pub(crate) use dispatch::TICK;
 pub use dispatch::{ConnInfo, Dispatch, Kept, Peer, Prebuffer, Room};
-pub use fields::{FieldError, is_field_value, is_token};
+pub use fields::{FieldError, check_trailer, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};
 pub use file_part::{FilePart, Part};
 pub use filter::{Filter, Leaving, Recoder};
@@ -37,7 +37,7 @@ pub use forwarded::{Forwarded, client_of, forwarded};
 pub(crate) use head::FieldBlock;
 pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;
-pub use link::{Link, LinkWaker, Outgoing, Progress};
+pub use link::{Due, Link, LinkWaker, Outgoing, Progress};
 pub(crate) use read_room::{READ_ROOM, read_some};
 #[cfg(any(feature = "python", feature = "c"))]
 pub(crate) use redirect::redirect;

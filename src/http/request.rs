@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use super::body::{BodyError, BodyEvent, BodySink};
 use super::dispatch::ConnInfo;
 use super::head::RequestHead;
-use super::link::Link;
+use super::link::{Due, Link};
 use super::writer::ResponseWriter;
 
 /// Where a router sends a request.
@@ -83,6 +83,27 @@ impl Request {
     /// Ready when the client has gone.
     pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.link.poll_gone(cx)
+    }
+
+    /// Ready when the client has left. What comes of the body does not wake who waits here.
+    pub fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.link.poll_left(cx)
+    }
+
+    /// Whether the client has left, or its time was up, before it had a whole response. One that has
+    /// only sent its last byte counts as having left, as it does for [`Self::poll_gone`].
+    pub fn left_early(&self) -> bool {
+        self.link.left_early()
+    }
+
+    /// By when the response must be complete.
+    pub fn due(&self) -> Due {
+        self.link.due()
+    }
+
+    /// Says by when the response must be complete, in place of the settings.
+    pub fn set_due(&self, due: Due) {
+        self.link.set_due(due);
     }
 
     /// Whether the client has gone.

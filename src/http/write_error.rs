@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::words::count;
+
 /// Why something could not be written to a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteError {
@@ -25,7 +27,8 @@ impl fmt::Display for WriteError {
             Self::NotStarted => f.write_str("the response has not been started"),
             Self::Ended => f.write_str("the response has ended already"),
             Self::Short(missing) => {
-                write!(f, "the response body is {missing} bytes shorter than its Content-Length")
+                let missing = count(*missing, "byte");
+                write!(f, "the response body is {missing} shorter than its Content-Length")
             }
         }
     }

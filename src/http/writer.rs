@@ -16,6 +16,7 @@ use super::response::{ResponseHead, bodiless};
 use super::upgrade::{Relay, Upgrade};
 use super::write_error::WriteError;
 use crate::wake::WakeQueue;
+use crate::words::count;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -324,6 +325,11 @@ impl ResponseWriter {
         self.finish(Bytes::new()).map(|()| None)
     }
 
+    /// Whether fields may follow the body: its length has not been declared, and it has one.
+    pub fn takes_trailers(&self) -> bool {
+        !self.bodiless && self.remaining.is_none() && self.stage != Stage::Satisfied
+    }
+
     /// Ends the response with fields behind the body: the head's own fields are those. Where the
     /// framing has no place for them they are left out.
     ///
@@ -331,7 +337,7 @@ impl ResponseWriter {
     /// As [`Self::finish`].
     pub fn finish_with_trailers(&mut self, trailers: ResponseHead) -> Result<(), WriteError> {
         self.check_open()?;
-        if self.bodiless || self.remaining.is_some() || self.stage == Stage::Satisfied {
+        if !self.takes_trailers() {
             return self.finish(Bytes::new());
         }
         self.flush()?;
@@ -392,8 +398,8 @@ impl ResponseWriter {
             if data.len() as u64 > *remaining {
                 log::warn!(
                     target: "gohttp.response",
-                    "the application sent more than its Content-Length: {} bytes cut",
-                    data.len() as u64 - *remaining
+                    "the application sent more than its Content-Length: {} cut",
+                    count(data.len() as u64 - *remaining, "byte")
                 );
                 data.truncate(*remaining as usize);
             }

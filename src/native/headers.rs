@@ -2,11 +2,13 @@
 
 use std::sync::Mutex;
 
-use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyIterator, PyList};
+use pyo3::types::PyList;
 
-use crate::http::RequestHead;
+use super::typed::{TextIterator, Typed};
+use crate::bridge::convert::from_latin1;
+use crate::http::{RequestHead, check_trailer};
 use crate::wake::lock;
 
 /// Header fields: names without regard to case, in the order they came, a name as often as it
@@ -14,7 +16,19 @@ use crate::wake::lock;
 #[pyclass(frozen, mapping, module = "gohttp._gohttp")]
 pub(crate) struct Headers {
     fields: Mutex<Vec<(String, String)>>,
-    read_only: bool,
+    kind: Kind,
+}
+
+/// Whose fields they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A request's: they cannot be changed.
+    Request,
+    /// Those before a response's body; they are checked when they are sent.
+    Response,
+    /// Those behind it; they are checked as they are set, since they are sent when the handler has
+    /// ended.
+    Trailers,
 }
 
 /// Bytes as text, one character each, as HTTP means them.
@@ -23,13 +37,13 @@ fn text(bytes: &[u8]) -> String {
 }
 
 impl Headers {
-    pub(super) fn empty() -> Self {
-        Self { fields: Mutex::default(), read_only: false }
+    pub(super) fn empty(kind: Kind) -> Self {
+        Self { fields: Mutex::default(), kind }
     }
 
     pub(super) fn of(head: &RequestHead) -> Self {
         let fields = head.fields().map(|field| (text(field.name), text(field.value))).collect();
-        Self { fields: Mutex::new(fields), read_only: true }
+        Self { fields: Mutex::new(fields), kind: Kind::Request }
     }
 
     /// Has `look`, which must not call Python, see all fields.
@@ -54,9 +68,32 @@ impl Headers {
             .map(|(_, value)| value.clone())
     }
 
+    /// The names, each once.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for (name, _) in lock(&self.fields).iter() {
+            if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
     fn check_writable(&self) -> PyResult<()> {
-        if self.read_only {
+        if self.kind == Kind::Request {
             return Err(PyTypeError::new_err("the headers of a request cannot be changed"));
+        }
+        Ok(())
+    }
+
+    fn check(&self, name: &str, value: &str) -> PyResult<()> {
+        self.check_writable()?;
+        if self.kind == Kind::Trailers {
+            let value = from_latin1(value.trim()).ok_or_else(|| {
+                PyValueError::new_err(format!("trailer {name:?} holds characters beyond latin-1"))
+            })?;
+            check_trailer(name.as_bytes(), &value)
+                .map_err(|error| PyValueError::new_err(error.to_string()))?;
         }
         Ok(())
     }
@@ -68,9 +105,10 @@ impl Headers {
         self.first(name).ok_or_else(|| PyKeyError::new_err(name.to_string()))
     }
 
-    /// Replaces all values of the name by one.
+    /// Replaces all values of the name by one. Raises `TypeError` for a request's fields, and in
+    /// trailers `ValueError` for what cannot stand there (RFC 9110 section 6.5.1).
     fn __setitem__(&self, name: String, value: String) -> PyResult<()> {
-        self.check_writable()?;
+        self.check(&name, &value)?;
         let mut fields = lock(&self.fields);
         match fields.iter().position(|(known, _)| known.eq_ignore_ascii_case(&name)) {
             None => fields.push((name, value)),
@@ -102,8 +140,8 @@ impl Headers {
         lock(&self.fields).len()
     }
 
-    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        self.keys(py)?.try_iter()
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Typed<'py, TextIterator>> {
+        Ok(Typed::new(PyList::new(py, self.keys())?.try_iter()?.into_any()))
     }
 
     fn __repr__(&self) -> String {
@@ -123,25 +161,25 @@ impl Headers {
         self.snapshot().into_iter().filter_map(same).collect()
     }
 
-    /// Adds a value beside those that the name has.
+    /// Adds a value beside those that the name has. Raises as setting one does.
     fn add(&self, name: String, value: String) -> PyResult<()> {
-        self.check_writable()?;
+        self.check(&name, &value)?;
         lock(&self.fields).push((name, value));
         Ok(())
     }
 
     /// The names, a repeated one as often as it came.
-    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.snapshot().into_iter().map(|(name, _)| name))
+    fn keys(&self) -> Vec<String> {
+        self.snapshot().into_iter().map(|(name, _)| name).collect()
     }
 
     /// The values.
-    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.snapshot().into_iter().map(|(_, value)| value))
+    fn values(&self) -> Vec<String> {
+        self.snapshot().into_iter().map(|(_, value)| value).collect()
     }
 
     /// Pairs of name and value.
-    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.snapshot())
+    fn items(&self) -> Vec<(String, String)> {
+        self.snapshot()
     }
 }

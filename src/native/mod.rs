@@ -1,8 +1,14 @@
 //! The native face: `w, req` handlers as in Go's net/http, on the shared exchange.
 
+mod accept;
 mod body;
+mod cancel;
+mod fault;
 mod headers;
 mod request;
+mod response;
+mod typed;
+mod websocket;
 mod writer;
 
 use std::sync::Arc;
@@ -13,10 +19,12 @@ use pyo3::prelude::*;
 
 use crate::bridge::app;
 use crate::bridge::baton::Baton;
+use crate::bridge::places::Places;
 use crate::http::{Request, ResponseWriter};
 
 pub(crate) use headers::Headers;
 pub(crate) use request::NativeRequest;
+pub(crate) use websocket::NativeWebSocket;
 pub(crate) use writer::NativeWriter;
 
 /// A handler, as a pattern leads to it.
@@ -43,11 +51,13 @@ pub(crate) struct NativeHandler {
     /// Takes the coroutine of an `async def` handler, its request and its writer, and runs it on
     /// an event loop.
     run_coroutine: Py<PyAny>,
+    /// How many of those may run at once.
+    places: Arc<Places>,
 }
 
 impl NativeHandler {
-    pub(crate) fn new(run_coroutine: Py<PyAny>) -> Self {
-        Self { run_coroutine }
+    pub(crate) fn new(run_coroutine: Py<PyAny>, places: Arc<Places>) -> Self {
+        Self { run_coroutine, places }
     }
 
     /// Answers `request` by `route`. Errors are logged, and answered with 500.
@@ -60,17 +70,17 @@ impl NativeHandler {
         writer: ResponseWriter,
     ) {
         let is_done = (|| {
-            let version = request.head.version();
             let request =
                 Bound::new(py, NativeRequest::new(request, route.clone(), baton.clone()))?;
             let describe = || app::describe(request.get().head());
-            let writer = Bound::new(py, NativeWriter::new(writer, baton.clone(), version))?;
+            let head = request.get().head();
+            let writer = Bound::new(py, NativeWriter::new(writer, baton.clone(), head))?;
             let ran = self.run(py, route, &request, &writer);
             if let Err(error) = &ran {
                 writer.get().fail(py, &describe(), error);
             }
             if writer.get().end_unless_handed_over(py, &describe) {
-                request.get().close_form(py);
+                request.get().conclude(py);
             }
             Ok::<_, PyErr>(())
         })();
@@ -90,25 +100,36 @@ impl NativeHandler {
         request: &Bound<'_, NativeRequest>,
         writer: &Bound<'_, NativeWriter>,
     ) -> PyResult<()> {
+        let mut place = None;
         if route.is_async {
+            place = self.places.take();
+            if place.is_none() {
+                writer.get().refuse(&self.places);
+                return Ok(());
+            }
             // Here a thread may wait for a slow client; the handlers' event loop may not. What is
             // wrong with the body is told to the handler when it asks.
             let _ = request.get().body(py);
         }
         let result = route.handler.bind(py).call1((writer, request))?;
         // A plain function around an `async def` one, such as middleware, gives its coroutine.
-        let inner =
-            !route.is_async && !result.is_none() && result.hasattr(intern!(py, "__await__"))?;
-        if inner {
+        if !route.is_async {
+            if result.is_none() || !result.hasattr(intern!(py, "__await__"))? {
+                return writer.get().returned(&result);
+            }
+            place = self.places.take();
+            if place.is_none() {
+                if let Some(close) = result.getattr_opt(intern!(py, "close"))? {
+                    close.call0()?;
+                }
+                writer.get().refuse(&self.places);
+                return Ok(());
+            }
             let _ = request.get().body(py);
         }
-        if !(route.is_async || inner) {
-            writer.get().returned(&result)?;
-        }
-        if route.is_async || inner {
-            writer.get().hand_over();
-            self.run_coroutine.bind(py).call1((result, writer, request))?;
-        }
+        writer.get().hand_over(place);
+        request.get().hand_over();
+        self.run_coroutine.bind(py).call1((result, writer, request))?;
         Ok(())
     }
 }

@@ -1,8 +1,11 @@
 //! `Request` as native handlers see it.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyKeyError;
+use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -10,10 +13,12 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::Route;
 use super::body::Body;
+use super::cancel::Callbacks;
 use super::headers::Headers;
+use super::typed::{Anything, Credentials, Form, Nothing, Text, Texts, Things, Typed, Values};
 use crate::bridge::baton::Baton;
-use crate::bridge::convert::latin1;
-use crate::http::{Request, RequestHead, forwarded};
+use crate::bridge::convert::{latin1, type_name};
+use crate::http::{Due, Request, RequestHead, forwarded};
 use crate::wake::lock;
 
 /// A request. All of it may be read from any thread, also after the handler has ended.
@@ -26,6 +31,9 @@ pub(crate) struct NativeRequest {
     body: Body,
     /// What has been made of it, by the names of the functions that made it.
     kept: Mutex<Option<Py<PyDict>>>,
+    callbacks: Callbacks,
+    /// Its handler is an `async def` one, which goes on on a loop.
+    on_a_loop: AtomicBool,
 }
 
 impl NativeRequest {
@@ -37,6 +45,8 @@ impl NativeRequest {
             headers: Mutex::default(),
             body: Body::default(),
             kept: Mutex::default(),
+            callbacks: Callbacks::default(),
+            on_a_loop: AtomicBool::new(false),
         }
     }
 
@@ -45,19 +55,33 @@ impl NativeRequest {
     }
 
     /// Calls `gohttp._request.NAME` with this request, once; what it gave is given again.
-    fn derived<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    fn derived<'py, T>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Typed<'py, T>> {
         let py = slf.py();
         let kept = slf.get().kept(py);
         if let Some(known) = kept.get_item(name)? {
-            return Ok(known);
+            return Ok(Typed::new(known));
         }
         let made = py.import(intern!(py, "gohttp._request"))?.call_method1(name, (slf,))?;
         kept.set_item(name, &made)?;
-        Ok(made)
+        Ok(Typed::new(made))
     }
 
-    /// The request has ended: files of its form are closed.
-    pub(super) fn close_form(&self, py: Python<'_>) {
+    /// Its `async def` handler goes on on a loop.
+    pub(super) fn hand_over(&self) {
+        self.on_a_loop.store(true, Relaxed);
+    }
+
+    pub(super) fn left_early(&self) -> bool {
+        self.request.left_early()
+    }
+
+    pub(super) fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.request.poll_left(cx)
+    }
+
+    /// The handler has ended: files of its form are closed, and nothing is called any more.
+    pub(super) fn conclude(&self, py: Python<'_>) {
+        self.callbacks.disarm();
         let kept = lock(&self.kept).as_ref().map(|kept| kept.clone_ref(py));
         let Some(kept) = kept else { return };
         if let Ok(Some(form)) = kept.bind(py).get_item("form") {
@@ -77,7 +101,7 @@ impl NativeRequest {
 
 #[pymethods]
 impl NativeRequest {
-    /// The method: `'GET'`.
+    /// The method: `'GET'`; `'CONNECT'` for a WebSocket on HTTP/2 (RFC 8441).
     #[getter]
     fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         latin1(py, self.head().method())
@@ -95,7 +119,7 @@ impl NativeRequest {
         latin1(py, &self.head().target())
     }
 
-    /// The path, percent-decoded.
+    /// The path, percent-decoded as UTF-8; what is none becomes U+FFFD.
     #[getter]
     fn path(&self) -> String {
         percent_encoding::percent_decode(self.head().path()).decode_utf8_lossy().into_owned()
@@ -119,13 +143,13 @@ impl NativeRequest {
 
     /// The decoded values of the pattern's wildcards, by name.
     #[getter]
-    fn path_values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn path_values<'py>(&self, py: Python<'py>) -> PyResult<Typed<'py, Texts>> {
         let values = self.request.routed.as_ref().map(|routed| &routed.values[..]);
         let dict = PyDict::new(py);
         for (name, value) in self.route.names.iter().zip(values.unwrap_or_default()) {
             dict.set_item(name, value)?;
         }
-        Ok(dict)
+        Ok(Typed::new(dict.into_any()))
     }
 
     /// What stands behind the `?`, as sent.
@@ -184,37 +208,38 @@ impl NativeRequest {
     /// The body as text, by the charset of its Content-Type, else UTF-8. Raises
     /// `BadRequest` if it is none, and as `body` does.
     #[getter]
-    fn text<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn text<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Text>> {
         Self::derived(slf, "text")
     }
 
     /// What the body, as JSON, says. Raises `BadRequest` if it is none, and as `body` does.
-    fn json<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn json<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Anything>> {
         Self::derived(slf, "json")
     }
 
     /// The fields and files of a form, `application/x-www-form-urlencoded` or
     /// `multipart/form-data`: a `Form`. Files beyond 64 KiB are on disk. Raises `BadRequest` if the
     /// body is none or goes beyond limits (128 parts, 8 MiB of fields), and as `read` does.
-    fn form<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn form<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Form>> {
         Self::derived(slf, "form")
     }
 
-    /// The values of the query: a mapping of names to their first values; `get_all` has all.
+    /// The values of the query, decoded as forms are (`+` is a space): a mapping of names to their
+    /// first values; `get_all` has all, `pairs` all in order.
     #[getter]
-    fn query<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn query<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Values>> {
         Self::derived(slf, "query")
     }
 
-    /// The cookies, by name.
+    /// The cookies (RFC 6265), by name; of several the first. What is no pair is left out.
     #[getter]
-    fn cookies<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn cookies<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Texts>> {
         Self::derived(slf, "cookies")
     }
 
     /// Name and password of basic authentication (RFC 7617); `None` if there are none.
     #[getter]
-    fn basic_auth<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn basic_auth<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Credentials>> {
         Self::derived(slf, "basic_auth")
     }
 
@@ -227,14 +252,89 @@ impl NativeRequest {
 
     /// A dictionary of this request for middleware and handlers to leave things in.
     #[getter]
-    fn context<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn context<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Things>> {
         Self::derived(slf, "context")
     }
 
-    /// Whether the client has gone.
+    /// Whether the client itself used TLS: `scheme` is `'https'`.
+    #[getter]
+    fn is_secure(&self) -> bool {
+        self.scheme() == "https"
+    }
+
+    /// What is known of the connection's TLS: always `None`, since the server does not end TLS
+    /// itself. Whether the client used it is what `is_secure` tells; what a proxy tells of versions
+    /// or client certificates stands in `headers`.
+    #[getter]
+    fn tls<'py>(&self, py: Python<'py>) -> Typed<'py, Nothing> {
+        Typed::new(py.None().into_bound(py))
+    }
+
+    /// Whether the client has left before it had a whole response, or its time was up. One that has
+    /// only sent the end of its side (a half-close) counts as having left: it may still read, but
+    /// mostly it does not.
     #[getter]
     fn cancelled(&self) -> bool {
-        self.request.is_gone()
+        self.request.left_early()
+    }
+
+    /// Has `callback` called, without arguments, as soon as `cancelled` is true: once, or at once if
+    /// it is so already, and never after the handler has ended or has taken the connection over.
+    /// It runs in a thread of the server's own, `gohttp-cancel`, callbacks of other requests behind
+    /// it: it should not wait for anything. In an `async def` handler pass on to the loop, as with
+    /// `loop.call_soon_threadsafe`. What it raises is logged. Raises `TypeError` if it cannot be
+    /// called.
+    fn on_cancel(slf: &Bound<'_, Self>, callback: Bound<'_, PyAny>) -> PyResult<()> {
+        if !callback.is_callable() {
+            return Err(PyTypeError::new_err(format!(
+                "on_cancel() needs something to call, not {}",
+                type_name(&callback)
+            )));
+        }
+        slf.get().callbacks.add(slf, callback.unbind());
+        Ok(())
+    }
+
+    /// Says how long this request may still take, from now to the end of its response, in place of
+    /// `request_timeout`: seconds, or `None` for as long as it likes. What happens when the time is
+    /// up is what happens then: 504 or a cut response, and `RequestTimeout` in the handler
+    /// (`asyncio.CancelledError` in an `async def` one), up to half a second late. Further calls
+    /// count anew; once the time is up none does. To be called in the handler's own thread, or on its
+    /// loop, else it raises `RuntimeError`; `ValueError` for what is no time.
+    #[pyo3(signature = (seconds, /))]
+    fn set_deadline(slf: &Bound<'_, Self>, seconds: Option<f64>) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let wrong =
+            || PyValueError::new_err("a deadline is a number of seconds from 0 on, or None");
+        let left = match seconds {
+            None => None,
+            Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?),
+        };
+        let due = left.and_then(|left| Instant::now().checked_add(left));
+        let in_worker = this.baton.set_deadline(py, due.and(left), this.head())?;
+        if !in_worker && !this.on_a_loop.load(Relaxed) {
+            return Err(PyRuntimeError::new_err(
+                "set_deadline() is for the handler's own thread, which its deadline interrupts",
+            ));
+        }
+        this.request.set_due(due.map_or(Due::Never, Due::At));
+        if this.on_a_loop.load(Relaxed) {
+            let module = py.import(intern!(py, "gohttp._coroutines"))?;
+            module.call_method1(intern!(py, "deadline_changed"), (slf,))?;
+        }
+        Ok(())
+    }
+
+    /// Seconds that the handler may still take; `None` for as long as it likes. `usual`: where it
+    /// has not said anything itself.
+    #[pyo3(name = "_time_left")]
+    fn time_left(&self, usual: Option<f64>) -> Option<f64> {
+        match self.request.due() {
+            Due::Settings => usual,
+            Due::Never => None,
+            Due::At(at) => Some(at.saturating_duration_since(Instant::now()).as_secs_f64()),
+        }
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -9,49 +9,33 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Context;
 
 use bytes::Bytes;
-use pyo3::exceptions::{PyConnectionResetError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use super::accept::{accept, too_many};
+use super::fault::Fault;
 use super::headers::Headers;
 use super::request::NativeRequest;
-use crate::bridge::app;
+use super::response::{Fields, State};
+use super::typed::{AsyncWebSocket, Awaited, Events, Socket, TextOrBytes, Typed};
+use super::websocket::NativeWebSocket;
 use crate::bridge::baton::Baton;
-use crate::bridge::convert::{bytes_like, from_latin1, type_name};
-use crate::bridge::futures;
+use crate::bridge::convert::{bytes_like, type_name};
+use crate::bridge::places::{Place, Places};
+use crate::bridge::{app, futures, log_sink};
 use crate::files::serve_file;
-use crate::http::{FieldError, ResponseHead, ResponseWriter, Version, WriteError, sniff};
+use crate::http::{RequestHead, ResponseHead, ResponseWriter, Version, WriteError};
 use crate::wake::lock;
-
-/// A body up to this size is sent with its length in one piece; a longer one is streamed.
-const BUFFER: usize = 16 * 1024;
-
-struct State {
-    writer: ResponseWriter,
-    status: Option<u16>,
-    buffer: Vec<u8>,
-    /// The first write has happened: status and headers are settled.
-    settled: bool,
-}
-
-impl State {
-    /// Gives what is buffered to the client.
-    fn pass_on(&mut self) -> Result<(), Fault> {
-        let buffer = std::mem::take(&mut self.buffer);
-        if buffer.is_empty() {
-            return Ok(self.writer.flush()?);
-        }
-        Ok(self.writer.write(buffer.into())?)
-    }
-}
+use crate::websocket::WebSocket;
 
 /// Writes the response of one request. May be used from any thread until the handler has ended;
 /// after that `write` raises `RuntimeError`, and `ConnectionResetError` once the client has gone.
 #[pyclass(frozen, module = "gohttp._gohttp", name = "ResponseWriter")]
 pub(crate) struct NativeWriter {
     state: Mutex<State>,
-    headers: Mutex<Option<Py<Headers>>>,
+    fields: Fields,
     baton: Arc<Baton>,
     /// The client knows interim responses, and the connection is its own.
     interim: bool,
@@ -59,19 +43,27 @@ pub(crate) struct NativeWriter {
 }
 
 impl NativeWriter {
-    pub(super) fn new(writer: ResponseWriter, baton: Arc<Baton>, version: Version) -> Self {
+    pub(super) fn new(writer: ResponseWriter, baton: Arc<Baton>, head: &RequestHead) -> Self {
+        let version = head.version();
         Self {
-            state: Mutex::new(State { writer, status: None, buffer: Vec::new(), settled: false }),
-            headers: Mutex::default(),
+            state: Mutex::new(State::new(writer, version, head.protocol().is_some())),
+            fields: Fields::default(),
             baton,
             interim: version == Version::Http11,
             handed_over: AtomicBool::new(false),
         }
     }
 
-    /// An `async def` handler goes on after its first call has returned.
-    pub(super) fn hand_over(&self) {
+    /// An `async def` handler goes on after its first call has returned, and has its place until
+    /// its end.
+    pub(super) fn hand_over(&self, place: Option<Place>) {
+        lock(&self.state).place = place;
         self.handed_over.store(true, Relaxed);
+    }
+
+    /// Answers that too many `async def` handlers run already.
+    pub(super) fn refuse(&self, places: &Places) {
+        places.refuse(&mut lock(&self.state).writer);
     }
 
     /// Ends the response of a handler that has ended. Returns whether it has.
@@ -79,7 +71,7 @@ impl NativeWriter {
         if self.handed_over.load(Relaxed) {
             return false;
         }
-        if let Err(error) = self.end(py, what) {
+        if let Err(error) = self.end(what) {
             self.fail(py, &what(), &error.raise(py));
         }
         true
@@ -87,58 +79,25 @@ impl NativeWriter {
 
     /// Logs the handler's error and answers 500, or cuts the response.
     pub(super) fn fail(&self, py: Python<'_>, what: &str, error: &PyErr) {
-        app::fail(py, what, error, |f| f(&mut lock(&self.state).writer));
+        let socket = lock(&self.state).socket.take();
+        match socket {
+            None => app::fail(py, what, error, |f| f(&mut lock(&self.state).writer)),
+            Some(socket) => fail_socket(py, &socket, what, error),
+        }
     }
 
-    /// Ends the response: what is buffered is sent with its length.
-    fn end(&self, py: Python<'_>, what: &dyn Fn() -> String) -> Result<(), Fault> {
+    fn end(&self, what: &dyn Fn() -> String) -> Result<(), Fault> {
         let mut state = lock(&self.state);
-        if state.writer.ended() {
-            return Ok(());
+        if let Some(socket) = state.socket.take() {
+            // One that is closed already stays so.
+            let _ = socket.close(1000, "");
         }
-        if !state.writer.started() {
-            let head = self.head(py, &state)?;
-            state.writer.start(head)?;
-            // Known also for HEAD, whose body is not sent.
-            let length = state.buffer.len() as u64;
-            state.writer.declare_length(length);
-        }
-        let buffer = std::mem::take(&mut state.buffer);
-        app::note_end(what, state.writer.finish(buffer.into()));
-        Ok(())
-    }
-
-    /// Status and headers as they stand.
-    fn head(&self, py: Python<'_>, state: &State) -> Result<ResponseHead, Fault> {
-        let mut head = ResponseHead::new(state.status.unwrap_or(200));
-        let push_all = |fields: &[(String, String)]| {
-            let mut typed = false;
-            for (name, value) in fields {
-                typed |= name.eq_ignore_ascii_case("content-type");
-                let value = from_latin1(value.trim()).ok_or_else(|| {
-                    Fault::Header(format!("header {name:?} holds characters beyond latin-1"))
-                })?;
-                head.push(name.as_bytes(), &value)?;
-            }
-            Ok::<_, Fault>(typed)
-        };
-        let typed = match &*lock(&self.headers) {
-            Some(headers) => headers.bind(py).get().seen_by(push_all)?,
-            None => false,
-        };
-        if !typed && !state.buffer.is_empty() {
-            head.push(b"content-type", sniff::content_type(&state.buffer).as_bytes())?;
-        }
-        Ok(head)
+        state.end(&self.fields, what)
     }
 
     /// Sends what is buffered as a part of a longer body.
     fn send(&self, py: Python<'_>, mut state: MutexGuard<'_, State>) -> Result<(), Fault> {
-        if !state.writer.started() {
-            let head = self.head(py, &state)?;
-            state.writer.start(head)?;
-        }
-        if state.writer.takes_time(state.buffer.len()) {
+        if state.begin(&self.fields)? {
             drop(state);
             return py.detach(|| lock(&self.state).pass_on());
         }
@@ -167,6 +126,18 @@ impl NativeWriter {
         fault.raise(py)
     }
 
+    fn accept(
+        &self,
+        py: Python<'_>,
+        req: &NativeRequest,
+        subprotocols: Vec<String>,
+    ) -> PyResult<NativeWebSocket> {
+        let asked = (&self.baton.limits().websocket, subprotocols);
+        let accepted = accept(&mut lock(&self.state), &self.fields, req.head(), asked);
+        let (socket, subprotocol) = accepted.map_err(|refused| refused.raise(py))?;
+        Ok(NativeWebSocket::new(socket, self.baton.clone(), subprotocol))
+    }
+
     fn wait_for_room(&self, py: Python<'_>) {
         // An event loop must not be stopped for one slow client.
         if !self.handed_over.load(Relaxed) {
@@ -183,7 +154,8 @@ impl NativeWriter {
     ///
     /// Raises `ConnectionResetError` when the client has gone, `RuntimeError` after the handler
     /// has ended, `TypeError` for anything else than text or bytes.
-    fn write(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<usize> {
+    fn write(&self, py: Python<'_>, body: TextOrBytes<'_>) -> PyResult<usize> {
+        let body = &body.0;
         // Read before the lock: a buffer may be Python code.
         let text = body.cast::<PyString>().ok().map(|text| text.to_str()).transpose()?;
         let bytes = if text.is_none() { bytes_like(body)? } else { Bytes::new() };
@@ -191,15 +163,10 @@ impl NativeWriter {
         let written = data.len();
         let sent = {
             let mut state = lock(&self.state);
-            state.settled = true;
-            if state.writer.ended() {
-                Err(WriteError::Ended.into())
-            } else {
-                state.buffer.extend_from_slice(data);
-                if state.buffer.len() <= BUFFER {
-                    return Ok(written);
-                }
-                self.send(py, state)
+            match state.take(data) {
+                Ok(false) => return Ok(written),
+                Ok(true) => self.send(py, state),
+                Err(fault) => Err(fault),
             }
         };
         sent.map_err(|fault: Fault| self.raise(py, fault))?;
@@ -225,11 +192,16 @@ impl NativeWriter {
     /// The response's header fields, to be set before the first write is sent.
     #[getter]
     fn headers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
-        if let Some(headers) = &*lock(&self.headers) {
-            return Ok(headers.clone_ref(py));
-        }
-        let made = Py::new(py, Headers::empty())?;
-        Ok(lock(&self.headers).get_or_insert(made).clone_ref(py))
+        self.fields.headers(py)
+    }
+
+    /// Fields that follow the body (RFC 9110 section 6.5), to be set before the handler ends. Those
+    /// set before the first write is sent, and those that a header `Trailer` names, are announced.
+    /// They need a body whose length is not declared, on HTTP/1.1 or HTTP/2: a response to HTTP/1.0
+    /// or HEAD, one with `Content-Length`, a 204 or 304, goes without them.
+    #[getter]
+    fn trailers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
+        self.fields.trailers(py)
     }
 
     /// Writes a value as JSON. These answers set the content type, unless you have, and the status,
@@ -239,25 +211,27 @@ impl NativeWriter {
         Self::answer(slf, "json", (slf, value, status))
     }
 
-    /// Writes plain text.
+    /// Writes plain text, as UTF-8. As `json`.
     #[pyo3(signature = (body, status=None))]
     fn text(slf: &Bound<'_, Self>, body: &str, status: Option<u16>) -> PyResult<()> {
         Self::answer(slf, "text", (slf, body, status))
     }
 
-    /// Writes HTML.
+    /// Writes HTML, as UTF-8. As `json`.
     #[pyo3(signature = (body, status=None))]
     fn html(slf: &Bound<'_, Self>, body: &str, status: Option<u16>) -> PyResult<()> {
         Self::answer(slf, "html", (slf, body, status))
     }
 
-    /// Answers with an error: plain text, and nothing that was set for another body.
+    /// Answers with an error, as Go's `http.Error`: the message and a line break as plain text, and
+    /// no header that was set for another body. As `json`.
     #[pyo3(signature = (message, status=500))]
     fn error(slf: &Bound<'_, Self>, message: &str, status: u16) -> PyResult<()> {
         Self::answer(slf, "error", (slf, message, status))
     }
 
-    /// Sends the client to another URL. Raises `ValueError` for a status outside 300 to 399.
+    /// Sends the client to another URL (RFC 9110 section 10.2.2), absolute or a path; what may not
+    /// stand in one is escaped. Raises `ValueError` for a status outside 300 to 399.
     #[pyo3(signature = (url, status=302))]
     fn redirect(slf: &Bound<'_, Self>, url: &str, status: u16) -> PyResult<()> {
         Self::answer(slf, "redirect", (slf, url, status))
@@ -278,10 +252,11 @@ impl NativeWriter {
         Ok(())
     }
 
-    /// Begins a stream of server-sent events: what it gives has `send(data, event=…, id=…,
-    /// retry=…)` and `comment(text)`.
-    fn sse<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import(intern!(slf.py(), "gohttp._response"))?.call_method1("sse", (slf,))
+    /// Begins a stream of server-sent events (HTML standard, section 9.2), and sends the head: what
+    /// it gives has `send(data, event=…, id=…, retry=…)` and `comment(text)`. Raises as `flush` does.
+    fn sse<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Events>> {
+        let module = slf.py().import(intern!(slf.py(), "gohttp._response"))?;
+        module.call_method1("sse", (slf,)).map(Typed::new)
     }
 
     /// Answers with a file, as Go's `http.ServeFile`: ranges and conditional requests of `req` are
@@ -294,7 +269,7 @@ impl NativeWriter {
             if state.settled || state.writer.started() {
                 Err(Fault::Write(WriteError::Started))
             } else {
-                let served = self.head(py, &state).and_then(|head| {
+                let served = state.head(&self.fields).and_then(|(head, _)| {
                     serve_file(req.head(), file, &path, head, &mut state.writer)
                         .map_err(Fault::File)
                 });
@@ -321,20 +296,65 @@ impl NativeWriter {
         Ok(())
     }
 
+    /// Makes a WebSocket of the connection (RFC 6455), on HTTP/1.1 and HTTP/2, in a handler that is
+    /// no `async def`. Headers that are set go with the answer; of `subprotocols`, the best first,
+    /// that which the client offers is agreed on. The handler's thread no longer counts towards
+    /// `threads`, and has no deadline. Raises `BadRequest` if the request asks for none, or in a
+    /// wrong way: the client has its answer then; `OSError` if too many connections have been taken
+    /// over, `RuntimeError` once the response has begun, `ConnectionResetError` if the client has
+    /// gone.
+    #[pyo3(signature = (req, *, subprotocols=Vec::new()))]
+    fn websocket(
+        &self,
+        py: Python<'_>,
+        req: &NativeRequest,
+        subprotocols: Vec<String>,
+    ) -> PyResult<NativeWebSocket> {
+        if self.handed_over.load(Relaxed) {
+            return Err(PyRuntimeError::new_err(
+                "an async def handler must not wait: use w.async_websocket(req)",
+            ));
+        }
+        if !self.baton.may_set_aside() {
+            return Err(too_many(py));
+        }
+        let socket = self.accept(py, req, subprotocols)?;
+        self.baton.set_aside(py);
+        Ok(socket)
+    }
+
+    /// The same in an `async def` handler: an `AsyncWebSocket`, whose methods are awaited. It counts
+    /// towards `limit_concurrency`, as the handler does, and has no deadline.
+    #[pyo3(signature = (req, *, subprotocols=Vec::new()))]
+    fn async_websocket<'py>(
+        &self,
+        py: Python<'py>,
+        req: &NativeRequest,
+        subprotocols: Vec<String>,
+    ) -> PyResult<Typed<'py, AsyncWebSocket>> {
+        if !self.handed_over.load(Relaxed) {
+            return Err(PyRuntimeError::new_err(
+                "async_websocket() is for async def handlers: here use w.websocket(req)",
+            ));
+        }
+        let class = py.import(intern!(py, "gohttp._websocket"))?.getattr("AsyncWebSocket")?;
+        let socket = self.accept(py, req, subprotocols)?;
+        Ok(Typed::new(class.call1((socket,))?))
+    }
+
     /// Takes the connection over, as Go's `Hijacker` does: a socket that speaks with the client,
     /// bytes beyond the request first. The answer, head and all, is the caller's, who closes it.
     /// HTTP/1 only. Raises `OSError` if the response has begun or the client has gone.
-    fn hijack<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn hijack<'py>(&self, py: Python<'py>) -> PyResult<Typed<'py, Socket>> {
+        if !self.baton.may_set_aside() {
+            return Err(too_many(py));
+        }
         let taken = {
             let mut state = lock(&self.state);
-            if !self.baton.may_set_aside() {
-                Err(std::io::Error::new(
-                    std::io::ErrorKind::WouldBlock,
-                    "too many connections have been taken over: threads are needed for requests",
-                ))
-            } else if self.interim {
+            if self.interim {
                 let taken = state.writer.hijack();
                 state.settled |= taken.is_ok();
+                state.taken_over |= taken.is_ok();
                 taken
             } else {
                 Err(std::io::Error::new(
@@ -346,7 +366,7 @@ impl NativeWriter {
         self.baton.set_aside(py);
         let keywords = PyDict::new(py);
         keywords.set_item("fileno", taken.into_raw_fd())?;
-        py.import("socket")?.getattr("socket")?.call((), Some(&keywords))
+        py.import("socket")?.getattr("socket")?.call((), Some(&keywords)).map(Typed::new)
     }
 
     /// Sends what has been written so far. Raises as `write` does.
@@ -356,14 +376,14 @@ impl NativeWriter {
             state.settled = true;
             self.send(py, state)
         };
-        sent.map_err(|fault| fault.raise(py))?;
+        sent.map_err(|fault| self.raise(py, fault))?;
         self.wait_for_room(py);
         Ok(())
     }
 
     /// For `async def` handlers, whose `write` does not wait: awaits until the client has taken
     /// enough that more may be written.
-    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Typed<'py, Awaited>> {
         let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
         let future = event_loop.call_method0("create_future")?;
         let waker = futures::waker(event_loop.unbind(), future.clone().unbind());
@@ -371,30 +391,20 @@ impl NativeWriter {
         if room.is_ready() {
             future.call_method1("set_result", (py.None(),))?;
         }
-        Ok(future)
+        Ok(Typed::new(future))
     }
 
     /// Forgets what has been written and set, if none of it has been sent. Returns whether that is
     /// so.
     #[pyo3(name = "_reset")]
-    fn reset(&self, py: Python<'_>) -> bool {
-        let mut state = lock(&self.state);
-        if state.writer.started() {
-            return false;
-        }
-        state.buffer.clear();
-        (state.status, state.settled) = (None, false);
-        if let Some(headers) = &*lock(&self.headers) {
-            headers.bind(py).get().clear();
-        }
-        true
+    fn reset(&self) -> bool {
+        lock(&self.state).reset(&self.fields)
     }
 
     /// Whether nothing has been written, and no status set.
     #[pyo3(name = "_untouched")]
     fn untouched(&self) -> bool {
-        let state = lock(&self.state);
-        !state.settled && state.status.is_none() && !state.writer.started()
+        lock(&self.state).untouched()
     }
 
     /// What a handler has returned. Raises `TypeError` if that was meant to be the response.
@@ -410,53 +420,37 @@ impl NativeWriter {
         )))
     }
 
+    /// Whether the handler has taken the connection over: it has no deadline any more.
+    #[pyo3(name = "_taken_over")]
+    fn taken_over(&self) -> bool {
+        lock(&self.state).taken_over
+    }
+
     /// Ends the response of an `async def` handler; called for it when it has returned.
     #[pyo3(name = "_end")]
     fn end_async(&self, py: Python<'_>, req: &NativeRequest, error: Option<Bound<'_, PyAny>>) {
         let what = || app::describe(req.head());
         let result = match error {
             Some(error) => Err(PyErr::from_value(error)),
-            None => self.end(py, &what).map_err(|fault| fault.raise(py)),
+            None => self.end(&what).map_err(|fault| fault.raise(py)),
         };
         if let Err(error) = result {
             self.fail(py, &what(), &error);
         }
-        req.close_form(py);
+        req.conclude(py);
+        lock(&self.state).place = None;
     }
 }
 
-/// What can go wrong while the state is locked. It becomes an exception only after that: making
-/// one may let go of the GIL, to a thread that waits for the lock.
-enum Fault {
-    Write(WriteError),
-    Header(String),
-    File(std::io::Error),
-}
-
-impl From<WriteError> for Fault {
-    fn from(error: WriteError) -> Self {
-        Self::Write(error)
+/// Logs the error of a handler with a WebSocket, and closes that.
+fn fail_socket(py: Python<'_>, socket: &WebSocket, what: &str, error: &PyErr) {
+    let of_client = app::is_of_client(py, error);
+    if of_client {
+        log::debug!(target: "gohttp.request", "{what}: {}", error.value(py));
+    } else {
+        let text = format!("Exception in {what}; its WebSocket was closed with 1011");
+        log_sink::app_error(py, &text, error);
     }
-}
-
-impl From<FieldError> for Fault {
-    fn from(error: FieldError) -> Self {
-        Self::Header(error.to_string())
-    }
-}
-
-impl Fault {
-    fn raise(self, py: Python<'_>) -> PyErr {
-        match self {
-            Self::Write(error @ WriteError::Gone) => {
-                app::of_client(py, PyConnectionResetError::new_err(error.to_string()))
-            }
-            Self::Write(error) => PyRuntimeError::new_err(error.to_string()),
-            Self::Header(text) => PyValueError::new_err(text),
-            Self::File(error) if error.kind() == std::io::ErrorKind::NotConnected => {
-                app::of_client(py, error.into())
-            }
-            Self::File(error) => error.into(),
-        }
-    }
+    // One that is closed already stays so.
+    let _ = socket.close(if of_client { 1000 } else { 1011 }, "");
 }

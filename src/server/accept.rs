@@ -12,6 +12,7 @@ use super::context::Context;
 use super::listener::{Listener, Transport};
 use super::timeouts::Registry;
 use crate::http::{ConnInfo, Peer, Room};
+use crate::words::were;
 
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -173,8 +174,8 @@ pub(crate) async fn drained(registry: &Registry, graceful: impl Fn() -> Duration
     }
     log::warn!(
         target: "gohttp.server",
-        "{} connections were still busy after graceful_timeout ({} s) and are cut",
-        registry.open(),
+        "{} still busy after graceful_timeout ({} s), and cut",
+        were(registry.open(), "connection"),
         graceful().as_secs_f64()
     );
     registry.cut_all();

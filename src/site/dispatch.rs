@@ -9,6 +9,7 @@ use super::table::{By, Found, Shared};
 use super::ways::{Onward, Ways};
 use crate::asgi::InboxDispatch;
 use crate::bridge::baton::BatonDispatch;
+use crate::bridge::places::Places;
 use crate::http::{Dispatch, Prebuffer, Request, RequestHead, ResponseWriter, Room};
 use crate::middleware::{Entered, Stack};
 
@@ -29,6 +30,15 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// Who runs requests.
+pub(super) struct Runners {
+    pub(super) threads: BatonDispatch,
+    /// Where there are ASGI applications.
+    pub(super) event_loop: Option<InboxDispatch>,
+    /// What limits coroutines, those of `async def` handlers too.
+    pub(super) places: Arc<Places>,
+}
+
 /// Gives requests to threads, to the event loop, or answers them.
 pub(super) struct SiteDispatch {
     table: Shared,
@@ -36,18 +46,15 @@ pub(super) struct SiteDispatch {
     root_path: String,
     threads: BatonDispatch,
     ways: Arc<Ways>,
+    places: Arc<Places>,
 }
 
 impl SiteDispatch {
     /// `root_path`: what a proxy may have left before the paths.
-    pub(super) fn new(
-        table: Shared,
-        root_path: &str,
-        threads: BatonDispatch,
-        event_loop: Option<InboxDispatch>,
-    ) -> Self {
+    pub(super) fn new(table: Shared, root_path: &str, runners: Runners) -> Self {
         let root_path = utf8_percent_encode(root_path.trim_end_matches('/'), PATH).to_string();
-        Self { table, root_path, threads, ways: Arc::new(Ways::new(event_loop)) }
+        let Runners { threads, event_loop, places } = runners;
+        Self { table, root_path, threads, ways: Arc::new(Ways::new(event_loop)), places }
     }
 
     /// Where a request goes, and the layers on its way there.
@@ -58,9 +65,14 @@ impl SiteDispatch {
             Some(below) if below[0] == b'/' => below,
             _ => whole,
         };
+        // On HTTP/2 a WebSocket begins with CONNECT where HTTP/1.1 has GET (RFC 8441 section 5).
+        let method = match head.protocol() {
+            Some(b"websocket") => b"GET",
+            _ => head.method(),
+        };
         let mut stack = Stack::default();
         let host = head.host().unwrap_or_default();
-        let found = match self.table.find(head.method(), host, path, &mut stack) {
+        let found = match self.table.find(method, host, path, &mut stack) {
             // To clients the prefix is there, whether the proxy has taken it away or not.
             Found::Redirect(path) => Found::Redirect(format!("{}{path}", self.root_path)),
             found => found,
@@ -115,6 +127,7 @@ impl Dispatch for SiteDispatch {
 
     fn tick(&self) {
         self.threads.tick();
+        self.places.tick();
         self.ways.tick();
     }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::dispatch::SiteDispatch;
+use super::dispatch::{Runners, SiteDispatch};
 use super::functions::Functions;
 use super::handler::SiteHandler;
 use super::table::{Mounted, Routes, Shared};
 use crate::asgi::AsgiEngine;
 use crate::bridge::baton::{Baton, BatonDispatch};
 use crate::bridge::mount::Mount;
+use crate::bridge::places::Places;
 use crate::bridge::serve::serve_sync;
 use crate::bridge::settings::Settings;
 use crate::native::NativeHandler;
@@ -51,11 +52,14 @@ pub(crate) fn serve_site(
 ) -> PyResult<bool> {
     let table = routes.0.clone();
     prepare(py, &table, &settings, Vec::new())?;
-    let handler = SiteHandler(NativeHandler::new(run_coroutine));
+    let places: Arc<Places> = Arc::default();
+    places.allow(settings.max_tasks());
+    let handler = SiteHandler(NativeHandler::new(run_coroutine, places.clone()));
     let root_path = settings.root_path.clone();
     let route = |threads: BatonDispatch| {
         threads.0.add_crew(Box::new(Functions));
-        Arc::new(SiteDispatch::new(table, &root_path, threads, None)) as Arc<_>
+        let runners = Runners { threads, event_loop: None, places };
+        Arc::new(SiteDispatch::new(table, &root_path, runners)) as Arc<_>
     };
     serve_sync(py, Box::new(handler), route, &settings, descriptors, on_ready)
 }
@@ -75,13 +79,15 @@ pub(crate) fn start_site(
 ) -> PyResult<()> {
     let table = routes.0.clone();
     prepare(py, &table, &settings, states)?;
-    let handler = SiteHandler(NativeHandler::new(run_coroutine));
+    let places = engine.places().clone();
+    let handler = SiteHandler(NativeHandler::new(run_coroutine, places.clone()));
     let baton = Baton::beside_a_loop(engine.driver().clone(), Box::new(handler), settings.limits());
     baton.add_crew(Box::new(Functions));
     let threads = BatonDispatch(baton.clone());
     let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?.unbind();
     engine.begin(py, None, event_loop, &settings, descriptors, |inbox| {
-        Arc::new(SiteDispatch::new(table, &settings.root_path, threads, Some(inbox)))
+        let runners = Runners { threads, event_loop: Some(inbox), places };
+        Arc::new(SiteDispatch::new(table, &settings.root_path, runners))
     })?;
     engine.attach(baton)
 }

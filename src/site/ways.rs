@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::table::{By, Found};
 use crate::asgi::InboxDispatch;
 use crate::http::{Dispatch, Request, ResponseHead, ResponseWriter, Room, reason_phrase, redirect};
+use crate::native::Route;
 
 /// A request that is for a thread.
 pub(super) enum Onward {
@@ -34,12 +35,11 @@ impl Ways {
     ) -> Option<Onward> {
         match found {
             Found::To(by, routed) => {
+                let only_http = !matches!(by, By::Loop) && !routed.target.is::<Route>();
                 request.routed = Some(routed);
                 match (by, &self.event_loop) {
-                    // Threads speak HTTP only, whatever the loop speaks.
-                    (By::Thread | By::Bare, _) if request.head.protocol().is_some() => {
-                        writer.fail(501)
-                    }
+                    // 200 would tell the client that its protocol is spoken (RFC 8441 section 5).
+                    _ if only_http && request.head.protocol().is_some() => writer.fail(501),
                     (By::Thread, _) => return Some(Onward::Python(request, writer)),
                     (By::Bare, _) => return Some(Onward::Bare(request, writer)),
                     (By::Loop, Some(event_loop)) => event_loop.dispatch(request, writer),
@@ -57,14 +57,21 @@ impl Ways {
                 let _ = head.push(b"allow", allow.join(", ").as_bytes());
                 respond(head, &mut writer);
             }
+            // What the server as a whole can do (RFC 9110 section 9.3.7): nothing to tell, as Go.
+            Found::Nothing if request.head.path() == b"*" && request.head.protocol().is_none() => {
+                let mut head = ResponseHead::new(200);
+                head.set_content_length(0);
+                respond_with(head, Bytes::new(), &mut writer);
+            }
             Found::Nothing => respond(plain(404), &mut writer),
         }
         None
     }
 
-    /// Whether a client may have its stream speak `protocol`: where there is a loop.
+    /// Whether a client may have its stream speak `protocol`, as far as that depends on no path.
     pub(super) fn speaks(&self, protocol: &[u8]) -> bool {
-        self.event_loop.as_ref().is_some_and(|event_loop| event_loop.speaks(protocol))
+        // Native handlers speak it; so does the loop, if there is one.
+        protocol == b"websocket"
     }
 
     pub(super) fn tick(&self) {

@@ -14,3 +14,9 @@ mod socket;
 pub use handshake::{AcceptError, Handshake, Refusal};
 pub use session::Session;
 pub use socket::{Closed, Event, Message, WebSocket};
+
+/// Whether an endpoint may close with this code (RFC 6455 section 7.4); 1005 is none at all.
+#[cfg(feature = "python")]
+pub(crate) fn may_close_with(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1005 | 1007..=1014 | 3000..=4999)
+}

@@ -210,6 +210,11 @@ impl WebSocket {
         state.closed.is_some() || state.closing.is_some()
     }
 
+    /// How it has ended, once it has.
+    pub fn closed(&self) -> Option<Closed> {
+        lock(&self.state).closed.clone()
+    }
+
     fn wake_connection(&self, state: &State) {
         if !self.news.swap(true, Relaxed)
             && let Some(connection) = &state.connection

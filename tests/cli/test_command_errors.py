@@ -50,6 +50,8 @@ def test_no_command_shows_the_help() -> None:
         (["serve", "app.py", "--port"], "--port"),
         (["serve", "app.py", "more"], "more"),
         (["sreve"], "sreve"),
+        (["app:app", "--port", "80"], "to serve this app: gohttp serve app:app --port 80"),
+        (["app.py"], "to serve this app: gohttp serve app.py"),
         (["serve", "app.py", "--port", "x"], '--port: "x" is not a whole number'),
         (["serve", "missing:app"], "There is no module 'missing'"),
         (["serve", "app:missing"], "app has no attribute 'missing'"),

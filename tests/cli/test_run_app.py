@@ -173,6 +173,28 @@ def test_what_stops_it_is_one_sentence(tmp_path: Path, call: str, sentence: str)
     assert done.stdout.count("\n") == 1
 
 
+@pytest.mark.parametrize("call", ["run(app, port=0)", "run(async_app, port=0)", "run(port=0)"])
+def test_call_on_an_event_loop_is_told_what_to_write(tmp_path: Path, call: str) -> None:
+    path = write(
+        tmp_path,
+        f"""
+        import asyncio
+
+        async def main():
+            try:
+                {call}
+            except GohttpError as error:
+                print(error)
+
+        asyncio.run(main())
+        """,
+    )
+    done = to_end(path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("there write: await gohttp.Server(app).serve().")
+    assert done.stdout.count("\n") == 1
+
+
 @pytest.mark.parametrize("call", ['"main:app", workers=2', "app, workers=2", '"m:a", reload=True'])
 def test_threads_and_forks_do_not_mix(tmp_path: Path, call: str) -> None:
     path = write(

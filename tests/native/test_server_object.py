@@ -133,6 +133,15 @@ def test_what_is_no_app_and_what_is_no_setting() -> None:
         _ = Server(wsgi).url
 
 
+def test_what_blocks_is_refused_where_an_event_loop_runs() -> None:
+    async def blocks(method: str) -> None:
+        getattr(Server(wsgi, port=0), method)()
+
+    for method in ("run", "serve_forever"):
+        with pytest.raises(GohttpError, match=r"await server\.serve\(\)"):
+            asyncio.run(blocks(method))
+
+
 def test_port_that_is_taken_is_an_error_where_it_is_started() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = Server(wsgi, port=taken.getsockname()[1])

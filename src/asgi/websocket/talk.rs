@@ -19,7 +19,7 @@ use crate::bridge::convert::bytes_like;
 use crate::bridge::log_sink::app_error;
 use crate::http::{Request, ResponseHead, ResponseWriter, WriteError, is_token};
 use crate::wake::lock;
-use crate::websocket::{AcceptError, Closed, Event, Handshake, Message, WebSocket};
+use crate::websocket::{AcceptError, Closed, Event, Handshake, Message, WebSocket, may_close_with};
 
 /// What the application has closed with if it does not say (RFC 6455 section 7.4.1).
 const NORMAL: u16 = 1000;
@@ -228,7 +228,7 @@ impl Talk {
             Some(reason) if !reason.is_none() => reason.str()?.to_str()?.to_owned(),
             _ => String::new(),
         };
-        if !matches!(code, 1000..=1003 | 1005 | 1007..=1014 | 3000..=4999) {
+        if !may_close_with(code) {
             return Err(PyValueError::new_err(format!(
                 "{code} is no code to close a WebSocket with (RFC 6455 section 7.4): use 1000 to \
                  1014 or 3000 to 4999"

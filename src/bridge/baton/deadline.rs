@@ -7,9 +7,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use super::limits::ticks;
 use super::{Baton, WORKER};
 use crate::bridge::interrupt::{
     Ident, Interruption, forgive, interrupt, timeout_error, was_raised_in,
@@ -42,6 +44,8 @@ struct Running {
     thread: Ident,
     deadline: u32,
     what: String,
+    /// How long it may run, and who says so.
+    allowed: (Duration, &'static str),
     stage: Stage,
     /// The handler knows, by what it did with its client: nothing is raised in it any more.
     told: bool,
@@ -87,16 +91,48 @@ impl Deadlines {
         Ok(())
     }
 
+    /// Whether any handler of this process has had a deadline.
+    pub(super) fn in_use(&self) -> bool {
+        self.orders.get().is_some()
+    }
+
+    /// The calling worker's handler has another deadline. Too late once it has passed.
+    fn renew(&self, deadline: u32, allowed: (Duration, &'static str)) -> bool {
+        let mut running = lock(&self.running);
+        let Some(known) = running.iter_mut().find(|r| Some(r.worker) == WORKER.get()) else {
+            return false;
+        };
+        if known.stage == Stage::InTime {
+            known.deadline = deadline;
+            known.allowed = allowed;
+        }
+        true
+    }
+
     /// The calling worker begins a handler.
-    pub(super) fn enter(&self, py: Python<'_>, deadline: u32, head: &RequestHead) {
+    pub(super) fn enter(
+        &self,
+        py: Python<'_>,
+        deadline: u32,
+        allowed: (Duration, &'static str),
+        head: &RequestHead,
+    ) {
         let Some(worker) = WORKER.get() else { return };
         // Without its number a thread cannot be interrupted; the client gets its 504 all the same.
         let Ok(thread) = Ident::current(py) else { return };
         let what = app::describe(head);
         let number = self.numbers.fetch_add(1, Relaxed);
         let stage = Stage::InTime;
-        let running = Running { number, worker, thread, deadline, what, stage, told: false };
-        lock(&self.running).push(running);
+        lock(&self.running).push(Running {
+            number,
+            worker,
+            thread,
+            deadline,
+            what,
+            allowed,
+            stage,
+            told: false,
+        });
     }
 
     /// The calling worker's handler is told in another way that it is over its time: nothing is
@@ -150,9 +186,38 @@ impl Baton {
     /// The calling worker's handler is about to clean up. If it is late (`expired`: its client has
     /// been told) it has the grace for that, and no exception comes in between.
     pub(crate) fn leave_in_peace(&self, py: Python<'_>, expired: impl FnOnce() -> bool) {
-        if self.limits.request_timeout.is_some() && (expired() || self.deadlines.is_late()) {
+        if self.deadlines.in_use() && (expired() || self.deadlines.is_late()) {
             self.deadlines.tell(py);
         }
+    }
+
+    /// The calling worker's handler may take so much longer from now on; `None`: as long as it
+    /// likes. Returns whether the calling thread is a worker.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub(crate) fn set_deadline(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        left: Option<Duration>,
+        head: &RequestHead,
+    ) -> std::io::Result<bool> {
+        if WORKER.get().is_none() {
+            return Ok(false);
+        }
+        let Some(left) = left else {
+            self.leave_deadline(py);
+            return Ok(true);
+        };
+        if !self.deadlines.in_use() {
+            Deadlines::start(self)?;
+        }
+        let deadline = self.ticks.load(Relaxed) + ticks(left);
+        let allowed = (left, "set_deadline");
+        if !self.deadlines.renew(deadline, allowed) {
+            self.deadlines.enter(py, deadline, allowed, head);
+        }
+        Ok(true)
     }
 
     /// Every 250 ms: who is late?
@@ -227,11 +292,11 @@ impl Baton {
                     interrupt(py, thread, &interruption);
                 }
                 late.stage = Stage::Interrupted(now);
+                let (timeout, source) = (late.allowed.0.as_secs_f64(), late.allowed.1);
                 drop(running);
-                let timeout = self.limits.request_timeout.unwrap_or_default().as_secs_f64();
                 log::error!(
                     target: "gohttp.error",
-                    "{what} has run for {timeout} s (request_timeout) on gohttp-{worker}: its \
+                    "{what} has run for {timeout} s ({source}) on gohttp-{worker}: its \
                      client was answered, the handler is interrupted. It is here:\n{stack}",
                 );
             }

@@ -8,8 +8,10 @@ use bytes::Bytes;
 
 use super::Baton;
 use super::schedule::{Job, Schedule};
+use crate::config::WebSocketConfig;
 use crate::http::{ResponseHead, TICK};
 use crate::team::{Holder, Team};
+use crate::words::were;
 
 /// Ticks after which a streamed response counts as waiting for its client: it may go on for hours.
 const STREAM_PATIENCE: u32 = 1;
@@ -19,6 +21,8 @@ const RETRY_AFTER: &[u8] = b"1";
 /// What a baton allows.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
+    /// What it allows to WebSockets of its handlers.
+    pub(crate) websocket: WebSocketConfig,
     /// Threads in handlers at once.
     pub(crate) threads: usize,
     /// Requests that may wait for a thread.
@@ -81,8 +85,9 @@ impl Baton {
         if refused > 0 {
             log::warn!(
                 target: "gohttp.server",
-                "{refused} requests were refused with 503: all {} threads are busy, and more than \
-                 queue ({}) requests wait, or one for longer than queue_timeout",
+                "{} refused with 503: all threads ({}) are busy, and more than queue ({}) requests \
+                 wait, or one for longer than queue_timeout",
+                were(refused, "request"),
                 self.max_threads,
                 self.limits.queue
             );

@@ -40,6 +40,7 @@ use crate::http::{Request, ResponseWriter};
 use crate::server::{Driver, Server};
 use crate::team::{Holder, Locked, Team};
 use crate::wake::lock;
+use crate::words::were;
 use deadline::Deadlines;
 pub(crate) use dispatch::BatonDispatch;
 pub(crate) use limits::Limits;
@@ -134,6 +135,11 @@ impl Baton {
         })
     }
 
+    /// What it allows.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The runtime.
     pub(crate) fn driver(&self) -> &Driver {
         &self.driver
@@ -189,7 +195,8 @@ impl Baton {
             if Instant::now() >= self.stop_deadline() {
                 log::warn!(
                     target: "gohttp.server",
-                    "{busy} handlers were still running after graceful_timeout and are abandoned"
+                    "{} still running after graceful_timeout, and abandoned",
+                    were(busy, "handler")
                 );
                 return false;
             }

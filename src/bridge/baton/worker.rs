@@ -192,13 +192,14 @@ impl Baton {
             return began;
         }
         if let Some(timeout) = self.limits.request_timeout {
-            self.deadlines.enter(py, since + limits::ticks(timeout), &request.head);
+            let allowed = (timeout, "request_timeout");
+            self.deadlines.enter(py, since + limits::ticks(timeout), allowed, &request.head);
         }
         let run = AssertUnwindSafe(|| self.handler.handle(py, self, request, writer));
         if catch_unwind(run).is_err() {
             log::error!(target: "gohttp.server", "a handler panicked; the request was answered with 500");
         }
-        if self.limits.request_timeout.is_some() {
+        if self.deadlines.in_use() {
             self.leave_deadline(py);
         }
         if ASIDE.replace(false) {

@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -40,6 +41,18 @@ pub struct LinkWaker {
     pub queue: Arc<WakeQueue>,
 }
 
+/// By when the response must be complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Due {
+    /// As the settings say.
+    #[default]
+    Settings,
+    /// Its handler may take as long as it likes.
+    Never,
+    /// By then.
+    At(Instant),
+}
+
 /// How far the response is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -64,6 +77,8 @@ pub struct Outgoing {
     pub trailers: Option<Box<ResponseHead>>,
     /// How far the response is after these parts.
     pub progress: Progress,
+    /// By when it must be complete.
+    pub due: Due,
 }
 
 impl Outgoing {
@@ -75,6 +90,7 @@ impl Outgoing {
             body: SmallVec::from_buf([Part::Data(body)]),
             trailers: None,
             progress: Progress::Complete,
+            due: Due::Settings,
         }
     }
 }
@@ -84,6 +100,8 @@ struct State {
     upload: Upload,
     /// Who waits for request bytes or for the client's going.
     readers: Vec<Waker>,
+    /// Who waits for the client's going only.
+    leavers: Vec<Waker>,
 
     interim: Vec<ResponseHead>,
     /// What runs the connection after this exchange, and the answer before that.
@@ -101,6 +119,7 @@ struct State {
 
     /// The client has sent its last byte; it may still read.
     hung_up: bool,
+    due: Due,
 }
 
 impl State {
@@ -108,6 +127,7 @@ impl State {
         Self {
             upload: Upload::new(has_body),
             readers: Vec::new(),
+            leavers: Vec::new(),
             interim: Vec::new(),
             upgrade: None,
             head: None,
@@ -119,6 +139,7 @@ impl State {
             filters: Vec::new(),
             writers: Vec::new(),
             hung_up: false,
+            due: Due::Settings,
         }
     }
 }
@@ -198,6 +219,7 @@ impl Link {
                 body: std::mem::take(&mut state.body),
                 trailers: state.trailers.take(),
                 progress: state.progress,
+                due: state.due,
             };
             state.body_len = 0;
             (out, std::mem::take(&mut state.writers))
@@ -214,6 +236,11 @@ impl Link {
         }
     }
 
+    /// By when the response must be complete.
+    pub fn due(&self) -> Due {
+        lock(&self.state).due
+    }
+
     /// The client has taken some of what was taken from here before: it has not stalled.
     pub(crate) fn note_progress(&self) {
         lock(&self.state).takes += 1;
@@ -226,12 +253,13 @@ impl Link {
 
     /// The client sends no more: whoever waits for its going is told, but the response may go on.
     pub fn hang_up(&self) {
-        let readers = {
+        let (readers, leavers) = {
             let mut state = lock(&self.state);
             state.hung_up = true;
-            std::mem::take(&mut state.readers)
+            (std::mem::take(&mut state.readers), std::mem::take(&mut state.leavers))
         };
         wake_all(readers);
+        wake_all(leavers);
     }
 
     /// Whether the handler may still give more of the response.
@@ -266,15 +294,18 @@ impl Link {
 
     /// The client has gone: whoever waits on this request is told.
     pub fn close(&self) {
-        let (readers, writers, uploader) = {
+        let (readers, writers, leavers, uploader) = {
             let mut state = lock(&self.state);
             if self.gone.swap(true, Relaxed) {
                 return;
             }
             let uploader = state.upload.close();
-            (std::mem::take(&mut state.readers), std::mem::take(&mut state.writers), uploader)
+            let readers = std::mem::take(&mut state.readers);
+            let leavers = std::mem::take(&mut state.leavers);
+            (readers, std::mem::take(&mut state.writers), leavers, uploader)
         };
         wake_all(readers);
+        wake_all(leavers);
         wake_all(writers);
         wake(uploader);
     }
@@ -296,6 +327,31 @@ impl Link {
         }
         register_waiter(&mut state.readers, cx);
         Poll::Pending
+    }
+
+    /// The same as [`Self::poll_gone`], for who need not hear of request bytes.
+    pub(super) fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if self.gone() || state.hung_up {
+            return Poll::Ready(());
+        }
+        register_waiter(&mut state.leavers, cx);
+        Poll::Pending
+    }
+
+    /// Says by when the response must be complete.
+    pub(super) fn set_due(&self, due: Due) {
+        let mut state = lock(&self.state);
+        if !self.gone() {
+            state.due = due;
+            self.wake_connection();
+        }
+    }
+
+    /// Whether the client has left, or its time was up, before it had a whole response.
+    pub(super) fn left_early(&self) -> bool {
+        let state = lock(&self.state);
+        (self.gone() || state.hung_up) && (self.expired() || state.progress != Progress::Complete)
     }
 
     pub(super) fn expired(&self) -> bool {
@@ -326,6 +382,7 @@ impl Link {
         let there = !self.gone();
         if there {
             state.upgrade = Some((head, upgrade));
+            state.progress = Progress::Complete;
             self.wake_connection();
         }
         there

@@ -61,7 +61,12 @@ impl Types {
                 Some((kind, "*")) if is_token(kind.as_bytes()) && kind != "*" => {
                     Ok(Pattern::Begins(format!("{kind}/").into()))
                 }
-                Some((kind, rest)) if is_token(kind.as_bytes()) && is_token(rest.as_bytes()) => {
+                // A star is a token's character, but in no type's name (RFC 6838 section 4.2).
+                Some((kind, rest))
+                    if is_token(kind.as_bytes())
+                        && is_token(rest.as_bytes())
+                        && !lower.contains('*') =>
+                {
                     Ok(Pattern::Exact(lower.into_bytes()))
                 }
                 _ => Err(wrong()),

@@ -3,14 +3,16 @@
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Instant;
 
 use super::connection::{After, Connection};
 use super::encode::{Answering, BodyFraming, encode_interim};
 use super::parse::Parsed;
 use super::upload::Upload;
-use crate::http::{self, BodyError, Progress, ResponseHead};
+use crate::http::{self, BodyError, Due, Progress, ResponseHead};
 use crate::server::access_log::AccessEntry;
 use crate::server::listener::Transport;
+use crate::words::count;
 use bytes::Buf;
 
 /// The most that is read at once to where the handler waits for it: others get their turn.
@@ -41,6 +43,10 @@ pub(super) struct Exchange {
     pub(super) waiting: Waiting,
     /// The tick by which the response must be complete.
     pub(super) deadline: Option<u32>,
+    /// Where that comes from.
+    pub(super) due: Due,
+    /// It has been changed since it was last waited for.
+    pub(super) due_changed: bool,
     pub(super) status: u16,
     pub(super) sent: u64,
     pub(super) access: Option<AccessEntry>,
@@ -69,6 +75,8 @@ impl<I: Transport> Connection<I> {
             discarded_from: 0,
             waiting: Waiting::Handler,
             deadline: None,
+            due: Due::Settings,
+            due_changed: false,
             status: 0,
             sent: 0,
             access: self.cx.access_log.map(|log| log.begin(&self.info, &parsed.head)),
@@ -109,6 +117,9 @@ impl<I: Transport> Connection<I> {
             if exchange.news && !exchange.done && !self.write.is_full() {
                 exchange.news = false;
                 let out = self.link.take_outgoing();
+                if out.due != exchange.due {
+                    self.note_due(exchange, out.due);
+                }
                 if self.encode(exchange, out) == Progress::Aborted {
                     return self.abort(exchange, cx);
                 }
@@ -168,10 +179,15 @@ impl<I: Transport> Connection<I> {
             Waiting::Handler
         };
         if !exchange.done && exchange.deadline.is_some_and(|d| self.watch.0.reached(d)) {
-            return Poll::Ready(self.time_out(exchange));
+            // News wait while much is to be written.
+            self.note_due(exchange, self.link.due());
+            if exchange.deadline.is_some_and(|d| self.watch.0.reached(d)) {
+                return Poll::Ready(self.time_out(exchange));
+            }
         }
         // Once the handler has ended, the client has the time that clients have.
-        let relieved = exchange.done && exchange.deadline.take().is_some();
+        let relieved = std::mem::take(&mut exchange.due_changed)
+            | (exchange.done && exchange.deadline.take().is_some());
         if self.watch.0.expired() && !progress && !relieved {
             match exchange.waiting {
                 Waiting::Client => {
@@ -198,6 +214,21 @@ impl<I: Transport> Connection<I> {
         Poll::Pending
     }
 
+    /// The handler may have said by when it will be done.
+    fn note_due(&self, exchange: &mut Exchange, due: Due) {
+        if due == exchange.due {
+            return;
+        }
+        exchange.due = due;
+        exchange.due_changed = true;
+        exchange.deadline = match due {
+            Due::At(at) => {
+                Some(self.watch.0.tick_after(at.saturating_duration_since(Instant::now())))
+            }
+            Due::Never | Due::Settings => None,
+        };
+    }
+
     /// The response is not complete in time. If it has not begun the client is told.
     fn time_out(&mut self, exchange: &mut Exchange) -> After {
         let outcome = if exchange.framing.is_none() { "answered with 504" } else { "cut" };
@@ -221,8 +252,9 @@ impl<I: Transport> Connection<I> {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             log::warn!(
                 target: "gohttp.response",
-                "a response to {} was cut: the file that it is made of has become shorter, {missing} bytes are missing",
-                self.info.peer_host
+                "a response to {} was cut: the file that it is made of has become shorter, by {}",
+                self.info.peer_host,
+                count(missing, "byte")
             );
         }
     }

@@ -14,13 +14,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::CloseOnDrop;
 use super::rest::Held;
 use super::translate::fields_of;
-use crate::http::{Outgoing, Progress};
+use super::watch::cut_at;
+use crate::http::{Due, Outgoing, Progress};
 
 /// A response's body as hyper takes it.
 pub(super) struct ResponseBody {
     ready: Held,
     trailers: Option<HeaderMap>,
     progress: Progress,
+    due: Due,
     length: Option<u64>,
     /// How long the client may take nothing.
     write_timeout: Duration,
@@ -36,7 +38,8 @@ impl ResponseBody {
         write_timeout: Duration,
         guard: CloseOnDrop,
     ) -> Self {
-        let mut body = Self { length, write_timeout, guard: Some(guard), ..Self::none() };
+        let due = out.due;
+        let mut body = Self { length, write_timeout, due, guard: Some(guard), ..Self::none() };
         body.take(out);
         body
     }
@@ -47,6 +50,7 @@ impl ResponseBody {
             ready: Held::none(),
             trailers: None,
             progress: Progress::Complete,
+            due: Due::Settings,
             length: None,
             write_timeout: Duration::MAX,
             guard: None,
@@ -57,6 +61,13 @@ impl ResponseBody {
         self.ready = Held::new(out.body, self.write_timeout);
         self.trailers = out.trailers.map(|head| fields_of(&head));
         self.progress = out.progress;
+        if out.due != self.due {
+            self.due = out.due;
+            // One that watches for an earlier one finds it changed.
+            if let (Due::At(at), Some(guard)) = (out.due, &self.guard) {
+                tokio::spawn(cut_at(guard.link.clone(), at.into(), out.due));
+            }
+        }
         if self.progress != Progress::Open
             && let Some(guard) = &self.guard
         {

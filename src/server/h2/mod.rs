@@ -1,6 +1,7 @@
 //! HTTP/2 connections: hyper speaks the protocol, this translates to the shared exchange.
 
 mod body;
+mod deadline;
 mod rest;
 mod translate;
 mod watch;
@@ -17,7 +18,6 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
 use super::context::Context;
 use super::timeouts::{Registered, Watch};
@@ -27,6 +27,7 @@ use crate::http::{
 };
 use crate::server::access_log::AccessEntry;
 use body::{ResponseBody, Rewind};
+use deadline::Deadline;
 use translate::{head_of, response_of};
 use watch::{cut_at, cut_if_stalled, upload};
 
@@ -247,9 +248,8 @@ async fn respond(
     let (request, writer) = exchange::exchange(head, link.clone());
     cx.dispatch(request, writer);
 
-    let deadline =
-        cx.config.request_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let taken = poll_fn(|_| {
+    let mut deadline = Deadline::new(cx.config.request_timeout);
+    let taken = poll_fn(|task| {
         if let Some((head, upgrade)) = link.take_upgrade() {
             return match head {
                 Some(head) => Poll::Ready(Ok(Answer::Upgrade(head, upgrade))),
@@ -264,14 +264,13 @@ async fn respond(
                 Poll::Ready(Ok(Answer::Refusal(error.status())))
             }
             (_, Some(head), _) => Poll::Ready(Ok(Answer::Response(head, out))),
-            (_, None, Progress::Open) => Poll::Pending,
+            (_, None, Progress::Open) => {
+                deadline.poll(out.due, task).map(|()| Ok(Answer::Refusal(504)))
+            }
             (_, None, _) => Poll::Ready(Err(io::Error::other("no response"))),
         }
     });
-    let taken = match deadline {
-        Some(at) => tokio::time::timeout_at(at, taken).await.unwrap_or(Ok(Answer::Refusal(504)))?,
-        None => taken.await?,
-    };
+    let taken = taken.await?;
     let (mut head, out) = match taken {
         Answer::Response(head, out) => (head, out),
         Answer::Refusal(status) => {
@@ -289,8 +288,8 @@ async fn respond(
     if out.progress == Progress::Open {
         let streams = guard.stream.0.clone();
         tokio::spawn(cut_if_stalled(link.clone(), streams, cx.config.write_timeout));
-        if let Some(at) = deadline {
-            tokio::spawn(cut_at(link.clone(), at));
+        if let Some(at) = deadline.instant(out.due) {
+            tokio::spawn(cut_at(link.clone(), at, out.due));
         }
     }
     let response = response_of(&mut head, &cx.registry.date());

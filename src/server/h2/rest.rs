@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::http::Part;
 use crate::wake::lock;
+use crate::words::count;
 
 /// Bytes given to hyper at once, which keeps them until the client takes them. A response with no
 /// more than that needs nobody to look after it.
@@ -42,8 +43,8 @@ impl Rest {
                     io::ErrorKind::UnexpectedEof => io::Error::new(
                         error.kind(),
                         format!(
-                            "the file that it is made of has become shorter, {} bytes are missing",
-                            self.len
+                            "the file that it is made of has become shorter, by {}",
+                            count(self.len, "byte")
                         ),
                     ),
                     _ => error,

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::Streams;
-use crate::http::{BodyError, Link};
+use crate::http::{BodyError, Due, Link};
 use crate::server::context::Context;
 
 /// Moves the request's body to the link, as fast as the handler takes it.
@@ -41,10 +41,11 @@ pub(super) async fn upload(mut body: Incoming, link: Arc<Link>, cx: Arc<Context>
     }
 }
 
-/// Ends a response that is not complete by `deadline`.
-pub(super) async fn cut_at(link: Arc<Link>, deadline: Instant) {
+/// Ends a response that is not complete by `deadline`, unless another than `due` has been set
+/// meanwhile.
+pub(super) async fn cut_at(link: Arc<Link>, deadline: Instant, due: Due) {
     tokio::time::sleep_until(deadline).await;
-    if link.unfinished() {
+    if link.unfinished() && link.due() == due {
         log::warn!(target: "gohttp.request", "HTTP/2 stream cut: its handler did not end within request_timeout");
         // What its handler reads or writes now fails for that reason.
         link.expire();
