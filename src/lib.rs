@@ -12,6 +12,7 @@ pub mod crew;
 pub mod files;
 pub mod http;
 pub mod mux;
+mod rust;
 pub mod server;
 mod wake;
 pub mod websocket;
@@ -31,4 +32,5 @@ mod site;
 #[cfg(feature = "python")]
 mod wsgi;
 
+pub use rust::*;
 pub use wake::WakeQueue;

@@ -11,7 +11,6 @@ mod file_part;
 mod forwarded;
 mod head;
 mod link;
-#[cfg(any(feature = "python", feature = "c"))]
 mod redirect;
 mod request;
 mod response;
@@ -30,7 +29,6 @@ pub use forwarded::{Forwarded, forwarded};
 pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;
 pub use link::{Link, LinkWaker, Outgoing, Progress};
-#[cfg(any(feature = "python", feature = "c"))]
 pub(crate) use redirect::redirect;
 pub(crate) use request::exchange;
 pub use request::{Request, Routed};

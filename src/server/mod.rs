@@ -10,6 +10,7 @@ mod h1;
 mod h2;
 mod listener;
 mod signals;
+mod socket_file;
 mod timeouts;
 
 use std::io;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 pub use driver::Driver;
 pub use listener::Listening;
 pub use signals::Signals;
+pub(crate) use socket_file::SocketFile;
 
 use crate::config::EngineConfig;
 use crate::http::Dispatch;
