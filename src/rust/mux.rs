@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::handler::{Call, Route};
 use super::{IntoResponse, Request};
@@ -22,7 +23,7 @@ pub(super) enum Target {
 
 /// Something that answers all below a prefix, once its server has begun.
 pub(super) struct Mounted {
-    mount: Box<dyn Mount>,
+    pub(super) mount: Box<dyn Mount>,
     pub(super) started: OnceLock<Arc<dyn Dispatch>>,
 }
 
@@ -35,6 +36,12 @@ pub trait Mount: Send + Sync + 'static {
     /// # Errors
     /// Why it cannot be served, in a sentence.
     fn start(&self, prefix: &str) -> Result<Arc<dyn Dispatch>, Box<dyn Error + Send + Sync>>;
+
+    /// The server has ended: no request is in flight any more, unless the stop has cut it. May
+    /// wait, for `timeout` at most and a moment more.
+    fn stop(&self, timeout: Duration) {
+        let _ = timeout;
+    }
 }
 
 /// Patterns and their handlers, as Go's ServeMux: the most specific pattern wins, whatever the

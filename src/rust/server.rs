@@ -4,16 +4,20 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
 use super::Mux;
 use super::dispatch::MuxDispatch;
 use super::handler::OnThreads;
+use super::mux::Mounted;
 use crate::config::EngineConfig;
 use crate::crew::{Crew, Finish, Limits};
 use crate::server::{self, Driver, Listening, Signals, SocketFile};
+
+/// What is mounted has at least so long to end.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// A server whose handlers are Rust's.
 ///
@@ -29,11 +33,12 @@ use crate::server::{self, Driver, Listening, Signals, SocketFile};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Server {
     crew: Arc<Crew>,
     stopper: Stopper,
     port: Option<u16>,
+    /// What is stopped when it has ended.
+    mounts: Vec<Arc<Mounted>>,
     /// Removed at the end.
     _files: Vec<SocketFile>,
 }
@@ -61,13 +66,25 @@ impl Server {
     }
 
     /// Serves until it is told to stop, and until requests in flight have been answered. Handlers
-    /// run on threads of the server's own; the calling one waits. Clients that connected since
+    /// run on threads of the server's own; the calling one waits. What is mounted is stopped then. Clients that connected since
     /// [`Builder::start`] are served.
     ///
     /// # Errors
     /// If the system gives no thread.
     pub fn run(self) -> io::Result<Finish> {
-        self.crew.run()
+        let finish = self.crew.run();
+        let until = self.stopper.0.stop_deadline();
+        for mounted in self.mounts.iter().rev() {
+            // The last to start is the first to end.
+            mounted.mount.stop(until.saturating_duration_since(Instant::now()).max(LAST_MOMENT));
+        }
+        finish
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("port", &self.port).finish_non_exhaustive()
     }
 }
 
@@ -170,13 +187,14 @@ impl Builder {
         };
         let crew = Crew::new(driver, Box::new(OnThreads(own.clone())), self.limits);
         let runtime = self.runtime.unwrap_or(own);
+        let mounts = mux.mounts.iter().map(|(_, mounted)| mounted.clone()).collect();
         let started = crew.start_behind(listeners, self.config, |threads| {
             Arc::new(MuxDispatch { mux, threads, runtime })
         })?;
         if let Some(signals) = signals {
             signals.stop(crew.driver(), started.clone());
         }
-        Ok(Server { crew, stopper: Stopper(started), port, _files: files })
+        Ok(Server { crew, stopper: Stopper(started), port, mounts, _files: files })
     }
 }
 

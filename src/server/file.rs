@@ -1,4 +1,4 @@
-//! A file as part of a response over HTTP/2: read as the client takes it.
+//! A file as part of a response that the kernel does not send: read as the client takes it.
 
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
@@ -10,16 +10,17 @@ use crate::http::FilePart;
 use crate::wake::lock;
 
 /// A part of a file on its way. It is read when hyper has sent what was read before.
-pub(super) struct SentFile {
+pub(crate) struct SentFile {
     /// None once the client has taken nothing of it for too long.
     part: Arc<Mutex<Option<FilePart>>>,
 }
 
 impl SentFile {
-    /// A part that is given up when `write_timeout` passes without a byte of it being taken.
-    pub(super) fn new(part: FilePart, write_timeout: Duration) -> Self {
+    /// A part that is given up when `write_timeout` passes without a byte of it being taken;
+    /// `Duration::MAX` is no time-out, and needs no runtime.
+    pub(crate) fn new(part: FilePart, write_timeout: Duration) -> Self {
         // What is read at once needs nobody to look after it.
-        let watched = !part.fits_one_read();
+        let watched = !part.fits_one_read() && write_timeout < Duration::MAX;
         let part = Arc::new(Mutex::new(Some(part)));
         if watched {
             tokio::spawn(give_up_if_stalled(Arc::downgrade(&part), write_timeout));
@@ -31,7 +32,7 @@ impl SentFile {
     ///
     /// # Errors
     /// As [`FilePart::read_some`], and `TimedOut` once it has been given up.
-    pub(super) fn read(&self) -> io::Result<(Bytes, bool)> {
+    pub(crate) fn read(&self) -> io::Result<(Bytes, bool)> {
         let mut slot = lock(&self.part);
         let Some(part) = slot.as_mut() else {
             return Err(io::Error::new(
