@@ -27,3 +27,20 @@ def test_an_app_may_refuse_a_websocket(host: str):
         with pytest.raises(InvalidStatus) as refused, connect(url, proxy=None):
             pass
         assert refused.value.response.status_code == 403
+
+
+def test_a_wsgi_app_has_websockets_where_the_server_is_ours():
+    with (
+        hosting("beside_python", "/py=sock_cases:app") as server,
+        connect(f"ws://127.0.0.1:{server.port}/py/echo", proxy=None) as client,
+    ):
+        client.send("shout")
+        assert client.recv() == "SHOUT"
+
+
+def test_a_wsgi_app_has_none_below_another_host():
+    with hosting("axum_host", "/py=sock_cases:app") as server:
+        url = f"ws://127.0.0.1:{server.port}/py/echo"
+        with pytest.raises(InvalidStatus) as refused, connect(url, proxy=None):
+            pass
+        assert refused.value.response.status_code == 501
