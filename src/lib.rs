@@ -13,6 +13,7 @@ pub mod files;
 pub mod http;
 pub mod middleware;
 pub mod mux;
+mod rust;
 pub mod server;
 mod team;
 mod wake;
@@ -24,13 +25,22 @@ mod asgi;
 mod bridge;
 #[cfg(feature = "c")]
 pub mod c;
+#[cfg(feature = "embed")]
+mod embed;
 #[cfg(feature = "python")]
 mod module;
 #[cfg(feature = "python")]
 mod native;
+#[cfg(feature = "tower")]
+mod service;
 #[cfg(feature = "python")]
 mod site;
 #[cfg(feature = "python")]
 mod wsgi;
 
+#[cfg(feature = "embed")]
+pub use embed::{Interpreter, PythonApp, PythonError, RunningApp, Setting};
+pub use rust::*;
+#[cfg(feature = "tower")]
+pub use service::{ResponseFuture, Service, ServiceBody};
 pub use wake::WakeQueue;

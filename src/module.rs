@@ -4,13 +4,15 @@
 
 use pyo3::prelude::*;
 
+// A program of Rust's chooses its own.
+#[cfg(not(feature = "embed"))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The engine and the faces, compiled.
 // Free-threaded builds have not been tested: what is told by reference counts needs the GIL.
 #[pymodule(gil_used = true)]
-mod _gohttp {
+pub(crate) mod _gohttp {
     #[pymodule_export]
     use crate::asgi::AsgiEngine;
     #[pymodule_export]
