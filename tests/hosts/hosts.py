@@ -18,7 +18,8 @@ from support import STOP_TIMEOUT, TIMEOUT, Server, clean_environment, start, wai
 ROOT = Path(__file__).parents[2]
 APPS = Path(__file__).parent / "apps"
 PROJECT = ROOT / "examples" / "rust"
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+# A folder of its own: the library's file has one name, whatever its features.
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "hosts"
 BUILD_TIMEOUT = 900.0  # seconds: the first time axum and all below it are built
 HOSTS = ("axum_host", "beside_python")
 
