@@ -101,7 +101,9 @@ def check(program: str, rounds: int) -> list[str]:
     found = [line for line in found if not re.search(r"warning: |Warning: set address range", line)]
     # First: what a program that crashed had in its hands looks like lost memory.
     if unanswered:
-        found.insert(0, f"{len(unanswered)} requests were not answered; the first: {unanswered[0]!r}")
+        found.insert(
+            0, f"{len(unanswered)} requests were not answered; the first: {unanswered[0]!r}"
+        )
     if code not in (0, MISUSE):
         found.insert(0, f"it ended with {code}")
     return found
