@@ -61,7 +61,12 @@ impl Types {
                 Some((kind, "*")) if is_token(kind.as_bytes()) && kind != "*" => {
                     Ok(Pattern::Begins(format!("{kind}/").into()))
                 }
-                Some((kind, rest)) if is_token(kind.as_bytes()) && is_token(rest.as_bytes()) => {
+                // A token may have a star in it, a type that is named has none.
+                Some((kind, rest))
+                    if !lower.contains('*')
+                        && is_token(kind.as_bytes())
+                        && is_token(rest.as_bytes()) =>
+                {
                     Ok(Pattern::Exact(lower.into_bytes()))
                 }
                 _ => Err(wrong()),
