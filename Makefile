@@ -76,6 +76,10 @@ header: build/gohttp.h ## Write include/gohttp.h from src/c
 valgrind: build/c/hello build/c/stream build/c/full $(VENV)/.made ## Run programs in C under valgrind
 	@$(BIN)/python tools/valgrind.py
 
+.PHONY: soak
+soak: $(VENV)/.built build/c/full ## Ask each face a million requests; memory must stay flat (SOAK="--requests 100000 wsgi")
+	@$(BIN)/python tools/soak.py $(SOAK)
+
 .PHONY: fmt
 fmt: $(VENV)/.check ## Format all code
 	cargo fmt --all

@@ -10,7 +10,7 @@ use rustc_hash::FxHasher;
 use crate::http::RequestHead;
 
 /// Kinds told apart; two that fall together share an average.
-const SLOTS: usize = 4096;
+pub(crate) const KINDS: usize = 4096;
 /// A kind that takes longer than this on average is run by other threads than the driving one.
 const SLOW: u32 = 1_000;
 /// The average moves by an eighth of each difference.
@@ -23,6 +23,13 @@ const PROBE_EVERY: u32 = 16;
 /// Method and path of a request, as a place in the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kind(u16);
+
+impl Kind {
+    /// Its place in a table of [`KINDS`].
+    pub(crate) fn place(self) -> usize {
+        self.0.into()
+    }
+}
 
 /// What is known of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +47,7 @@ pub(crate) fn kind_of(head: &RequestHead) -> Kind {
     let mut hasher = FxHasher::default();
     head.method().hash(&mut hasher);
     head.path().hash(&mut hasher);
-    Kind((hasher.finish() >> 40) as u16 % SLOTS as u16)
+    Kind((hasher.finish() >> 40) as u16 % KINDS as u16)
 }
 
 /// The averages, in microseconds.
@@ -57,14 +64,14 @@ pub(crate) struct Costs {
 impl Costs {
     pub(crate) fn new() -> Self {
         Self {
-            averages: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(),
+            averages: (0..KINDS).map(|_| AtomicU32::new(0)).collect(),
             slow_seen: AtomicU32::new(0),
         }
     }
 
     /// Where a request of this kind should be run.
     pub(crate) fn pace(&self, kind: Kind) -> Pace {
-        match self.averages[kind.0 as usize].load(Relaxed) {
+        match self.averages[kind.place()].load(Relaxed) {
             0 => Pace::Unknown,
             1..=SLOW => Pace::Quick,
             _ if self.slow_seen.fetch_add(1, Relaxed).is_multiple_of(PROBE_EVERY) => Pace::Unknown,
@@ -75,7 +82,7 @@ impl Costs {
     /// Notes how long a handler took; `driving`: on the driving thread. Two threads may lose one
     /// of two notes, which does no harm.
     pub(crate) fn note(&self, kind: Kind, took: Duration, driving: bool) {
-        let slot = &self.averages[kind.0 as usize];
+        let slot = &self.averages[kind.place()];
         let took = took.as_micros().min(u128::from(MOST)) as u32;
         let average = slot.load(Relaxed);
         // Divisions round towards zero: add the step that a small difference would lose.

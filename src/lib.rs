@@ -13,6 +13,8 @@ pub mod files;
 pub mod http;
 pub mod middleware;
 pub mod mux;
+#[cfg(any(feature = "python", test))]
+mod pace;
 mod rust;
 pub mod server;
 mod team;

@@ -43,7 +43,7 @@ class AsgiEngine:
         """
     def process(self, /) -> None:
         """
-        Starts the requests that came and wakes the futures that are due. On the loop's thread.
+        Starts all requests that have come and wakes the futures that are due. On the loop's thread.
         """
     def quiet(self, /) -> None:
         """

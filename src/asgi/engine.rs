@@ -17,18 +17,18 @@ use tokio::io::unix::AsyncFd;
 use super::app::AsgiApp;
 use super::awaitable::Awaitable;
 use super::deadline::Deadlines;
-use super::inbox::{Bell, Inbox, InboxDispatch, Waiting};
+use super::inbox::{Arrived, Bell, Inbox, InboxDispatch, Waiting};
 use super::watch::{self, Driven, Watch};
 use crate::bridge::baton::Baton;
 use crate::bridge::descriptors::listeners;
 use crate::bridge::heap;
 use crate::bridge::interrupt::Ident;
-use crate::bridge::log_sink::app_error;
 use crate::bridge::mount::Mount;
 use crate::bridge::settings::Settings;
 use crate::config::WebSocketConfig;
 use crate::http::Dispatch;
-use crate::server::{Driver, Server};
+use crate::pace::Pace;
+use crate::server::{Driver, Server, TakenSignals};
 use crate::wake::lock;
 
 /// What requests need of the loop that they run on.
@@ -45,6 +45,8 @@ pub(super) struct LoopContext {
     pub(super) tasks: Py<PySet>,
     /// With `request_timeout` only.
     pub(super) deadlines: Option<Arc<Deadlines>>,
+    /// When requests are begun, where the loop drives the engine.
+    pub(super) pace: Pace<Arrived>,
     /// Requests at once; more get 503.
     pub(super) max_tasks: Option<usize>,
     /// The log has been told of those since the last tick.
@@ -72,6 +74,15 @@ impl Inner {
             }
         }
     }
+}
+
+/// What the loop has to do when it comes back from the engine, requests apart.
+#[derive(Default)]
+struct Events {
+    /// The watched descriptor may have events.
+    ready: bool,
+    /// Another thread has given it something.
+    woken: bool,
 }
 
 /// What runs whether Python does or not.
@@ -102,6 +113,7 @@ pub(crate) struct AsgiEngine {
     /// Runs what is no coroutine, where there is such.
     baton: OnceLock<Arc<Baton>>,
     inner: std::sync::Mutex<Option<Inner>>,
+    signals: OnceLock<TakenSignals>,
     /// The loop knows that the server has stopped.
     told: AtomicBool,
     /// Another thread has given the loop something to do.
@@ -131,6 +143,7 @@ impl AsgiEngine {
             context: OnceLock::new(),
             baton: OnceLock::new(),
             inner: std::sync::Mutex::new(None),
+            signals: OnceLock::new(),
             told: AtomicBool::new(false),
             woken: AtomicBool::new(false),
         })
@@ -185,18 +198,22 @@ impl AsgiEngine {
     /// if the server has stopped.
     fn drive(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<u8> {
         self.core.watch.arrive();
-        let ready = py.detach(|| {
+        let events = py.detach(|| {
             self.core.watch.enter(&self.core.driver);
-            let ready = self.drive_detached(timeout);
+            let events = self.drive_detached(timeout);
             self.core.watch.leave();
-            ready
+            events
         });
-        self.process(py)?;
+        let (requests, woken) = self.receive(py)?;
+        if let Some(context) = self.context.get() {
+            let due = timeout.is_some_and(|seconds| seconds <= 0.0);
+            context.begin_in_turn(py, requests, due || woken || events.ready || events.woken);
+        }
         let stopped = self.finished() && !self.told.swap(true, Relaxed);
         if stopped {
             self.core.watch.stop();
         }
-        Ok(u8::from(ready) + 2 * u8::from(stopped))
+        Ok(u8::from(events.ready) + 2 * u8::from(stopped))
     }
 
     /// Has `drive` return, now or as soon as it is called. From any thread: what asyncio's own
@@ -206,26 +223,11 @@ impl AsgiEngine {
         self.core.driver.wake_queue().nudge();
     }
 
-    /// Starts the requests that came and wakes the futures that are due. On the loop's thread.
+    /// Starts all requests that have come and wakes the futures that are due. On the loop's thread.
     fn process(&self, py: Python<'_>) -> PyResult<()> {
-        let Waiting { requests, futures, tick } = self.inbox.take();
-        for future in futures {
-            let future = future.bind(py);
-            if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
-                future.call_method1(intern!(py, "set_result"), (py.None(),))?;
-            }
-        }
-        let Some(context) = self.context.get() else { return Ok(()) };
-        if tick {
-            context.refusing.store(false, Relaxed);
-            if let Some(deadlines) = &context.deadlines {
-                deadlines.check(py);
-            }
-        }
-        for (request, writer) in requests {
-            if let Err(error) = context.start(py, request, writer) {
-                app_error(py, "Exception before the application", &error);
-            }
+        let (requests, _) = self.receive(py)?;
+        if let Some(context) = self.context.get() {
+            context.begin_all(py, requests);
         }
         Ok(())
     }
@@ -336,6 +338,7 @@ impl AsgiEngine {
             eager,
             tasks: PySet::empty(py)?.unbind(),
             deadlines: settings.asgi_timeout().map(|timeout| Arc::new(Deadlines::new(timeout))),
+            pace: Pace::default(),
             max_tasks: settings.max_tasks(),
             refusing: AtomicBool::new(false),
         };
@@ -351,7 +354,8 @@ impl AsgiEngine {
         heap::keep_freed();
         let server = Arc::new(Server::start(&self.core.driver, listeners, config, dispatch)?);
         if let Some(signals) = signals {
-            signals.stop(&self.core.driver, server.clone());
+            // Set once: an engine is started once, as is seen below.
+            let _ = self.signals.set(signals.stop(&self.core.driver, server.clone()));
         }
         if self.core.server.set(server).is_err() || self.context.set(Arc::new(context)).is_err() {
             return Err(PyRuntimeError::new_err("the engine has been started already"));
@@ -364,8 +368,30 @@ impl AsgiEngine {
         Ok(())
     }
 
-    fn drive_detached(&self, timeout: Option<f64>) -> bool {
+    /// Takes what waits for the loop: wakes the futures that are due, cancels what is too late, and
+    /// returns the requests, and whether there were futures.
+    fn receive(&self, py: Python<'_>) -> PyResult<(Vec<Arrived>, bool)> {
+        let Waiting { requests, futures, tick } = self.inbox.take();
+        let woken = !futures.is_empty();
+        for future in futures {
+            let future = future.bind(py);
+            if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+                future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+            }
+        }
+        if tick && let Some(context) = self.context.get() {
+            context.refusing.store(false, Relaxed);
+            if let Some(deadlines) = &context.deadlines {
+                deadlines.check(py);
+            }
+        }
+        Ok((requests, woken))
+    }
+
+    fn drive_detached(&self, timeout: Option<f64>) -> Events {
         let (mut looked, mut woken) = (false, false);
+        // The next request that waits for its turn is begun after a look at the sockets.
+        let waiting = self.context.get().is_some_and(|context| context.pace.waiting() > 0);
         let mut timer: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
         self.core.driver.drive(|cx| {
             let mut inner = lock(&self.inner);
@@ -379,20 +405,20 @@ impl AsgiEngine {
                 && self.core.server.get().is_some_and(|server| server.poll_finished(cx).is_ready());
             // The app's own sockets and threads may always have something: connections get a look
             // first.
-            let look = (ready || woken) && !std::mem::replace(&mut looked, true);
+            let look = (ready || woken || waiting) && !std::mem::replace(&mut looked, true);
             if look {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if ready || stopped || woken || self.inbox.has_some() {
-                return Poll::Ready(ready);
+            if ready || stopped || woken || waiting || self.inbox.has_some() {
+                return Poll::Ready(Events { ready, woken });
             }
             match timeout {
                 None => Poll::Pending,
                 Some(seconds) if seconds <= 0.0 => {
                     // One look at the sockets without waiting.
                     if std::mem::replace(&mut looked, true) {
-                        return Poll::Ready(false);
+                        return Poll::Ready(Events::default());
                     }
                     cx.waker().wake_by_ref();
                     Poll::Pending
@@ -402,7 +428,7 @@ impl AsgiEngine {
                         let delay = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
                         Box::pin(tokio::time::sleep(delay.min(Duration::from_secs(86_400))))
                     });
-                    timer.as_mut().poll(cx).map(|()| false)
+                    timer.as_mut().poll(cx).map(|()| Events::default())
                 }
             }
         })

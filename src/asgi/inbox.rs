@@ -24,9 +24,12 @@ pub(super) enum Bell {
     Event(File),
 }
 
+/// A request that has come, and what answers it.
+pub(super) type Arrived = (Request, ResponseWriter);
+
 #[derive(Default)]
 struct State {
-    requests: Vec<(Request, ResponseWriter)>,
+    requests: Vec<Arrived>,
     futures: Vec<Py<PyAny>>,
     tick: bool,
     /// Since when something waits.
@@ -35,7 +38,7 @@ struct State {
 
 /// What [`Inbox::take`] gives: requests to start, futures to wake, and whether time has passed.
 pub(super) struct Waiting {
-    pub(super) requests: Vec<(Request, ResponseWriter)>,
+    pub(super) requests: Vec<Arrived>,
     pub(super) futures: Vec<Py<PyAny>>,
     pub(super) tick: bool,
 }

@@ -3,6 +3,7 @@
 
 mod app;
 mod awaitable;
+mod begin;
 mod deadline;
 mod engine;
 mod exchange;

@@ -67,27 +67,26 @@ impl Subject {
 }
 
 impl LoopContext {
-    /// Starts the task of a request.
+    /// Starts the task of a request. Returns whether it goes on: it has something to wait for, or
+    /// has not had its first step, where tasks do not start eagerly.
     pub(super) fn start(
         self: &Arc<Self>,
         py: Python<'_>,
         request: Request,
         mut writer: ResponseWriter,
-    ) -> PyResult<()> {
+    ) -> PyResult<bool> {
         if writer.is_expired() {
             // Its client has its answer: 504.
-            return Ok(());
+            return Ok(false);
         }
-        if let Some(max) = self.max_tasks
-            && self.tasks.bind(py).len() >= max
-        {
+        if self.is_full(py) {
             self.refuse(&mut writer);
-            return Ok(());
+            return Ok(false);
         }
         let Some(app) = self.app_of(&request) else {
             // Dropped, the writer answers 500.
             log::error!(target: "gohttp.error", "{}: its application was not there when the server started", app::describe(&request.head));
-            return Ok(());
+            return Ok(false);
         };
         let mut what = None;
         let (scope, subject) = match Handshake::read(&request.head, self.websocket.compress) {
@@ -103,7 +102,7 @@ impl LoopContext {
             }
             Err(refusal) => {
                 refusal.answer(&request.head, &mut writer);
-                return Ok(());
+                return Ok(false);
             }
         };
         match scope.and_then(|scope| self.run(py, &app, scope, &subject)) {
@@ -123,14 +122,20 @@ impl LoopContext {
                 let ending = Ending { context: self.clone(), subject, deadline };
                 let concluder = Concluder(Mutex::new(Some(ending)));
                 task.call_method1(intern!(py, "add_done_callback"), (concluder,))?;
+                return Ok(true);
             }
             Err(error) => subject.conclude(py, Outcome::Raised(error)),
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// Whether as many requests as may be at once are under way, or will be.
+    pub(super) fn is_full(&self, py: Python<'_>) -> bool {
+        self.max_tasks.is_some_and(|max| self.tasks.bind(py).len() + self.pace.waiting() >= max)
     }
 
     /// Answers with 503: enough requests run already.
-    fn refuse(&self, writer: &mut ResponseWriter) {
+    pub(super) fn refuse(&self, writer: &mut ResponseWriter) {
         if !self.refusing.swap(true, Relaxed) {
             log::warn!(
                 target: "gohttp.server",

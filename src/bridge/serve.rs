@@ -61,9 +61,7 @@ pub(crate) fn serve_sync(
     let baton = Baton::new(driver, handler, settings.limits());
     let dispatch = route(BatonDispatch(baton.clone()));
     let server = Arc::new(Server::start(baton.driver(), listeners, engine, dispatch)?);
-    if let Some(signals) = signals {
-        signals.stop(baton.driver(), server.clone());
-    }
+    let _taken = signals.map(|signals| signals.stop(baton.driver(), server.clone()));
     on_ready.call1(py, (SyncServer(server.clone()),))?;
     let clean = baton.run(py, server)?;
     log_sink::flush(py);

@@ -142,9 +142,7 @@ impl Service {
         let handler = Box::new(Functions(self.routes.clone()));
         let crew = Crew::new(driver, handler, settings.limits);
         let server = crew.start(listeners, settings.engine)?;
-        if let Some(signals) = signals {
-            signals.stop(crew.driver(), server.clone());
-        }
+        let _taken = signals.map(|signals| signals.stop(crew.driver(), server.clone()));
         let stop = {
             let mut state = lock(&self.state);
             state.stage = Stage::Running(server.clone());

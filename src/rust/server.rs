@@ -14,7 +14,7 @@ use super::handler::OnThreads;
 use super::mux::Mounted;
 use crate::config::EngineConfig;
 use crate::crew::{Crew, Finish, Limits};
-use crate::server::{self, Driver, Listening, Signals, SocketFile};
+use crate::server::{self, Driver, Listening, Signals, SocketFile, TakenSignals};
 
 /// What is mounted has at least so long to end.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
@@ -41,6 +41,8 @@ pub struct Server {
     mounts: Vec<Arc<Mounted>>,
     /// Removed at the end.
     _files: Vec<SocketFile>,
+    /// Given back at the end.
+    _signals: Option<TakenSignals>,
 }
 
 impl Server {
@@ -147,7 +149,8 @@ impl Builder {
     }
 
     /// Whether SIGTERM and SIGINT stop the server, and a second one ends the process: so it is
-    /// unless said. They stay taken over when the server has ended.
+    /// unless said. When [`Server::run`] has returned, they do nothing unless the program handles
+    /// them.
     #[must_use]
     pub fn signals(mut self, signals: bool) -> Self {
         self.signals = signals;
@@ -191,10 +194,9 @@ impl Builder {
         let started = crew.start_behind(listeners, self.config, |threads| {
             Arc::new(MuxDispatch { mux, threads, runtime })
         })?;
-        if let Some(signals) = signals {
-            signals.stop(crew.driver(), started.clone());
-        }
-        Ok(Server { crew, stopper: Stopper(started), port, mounts, _files: files })
+        let taken = signals.map(|signals| signals.stop(crew.driver(), started.clone()));
+        let stopper = Stopper(started);
+        Ok(Server { crew, stopper, port, mounts, _files: files, _signals: taken })
     }
 }
 

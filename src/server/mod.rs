@@ -32,7 +32,7 @@ pub(crate) use intake::Admitted;
 #[cfg(feature = "embed")]
 pub(crate) use intake::Intake;
 pub use listener::Listening;
-pub use signals::Signals;
+pub use signals::{Signals, TakenSignals};
 pub(crate) use socket_file::SocketFile;
 #[cfg(feature = "tower")]
 pub(crate) use translate::{head_of, response_of};

@@ -14,9 +14,15 @@ use super::{Driver, Server};
 /// The signals that stop a server. Dropping it gives them back.
 #[derive(Debug)]
 pub struct Signals {
-    ids: Vec<SigId>,
+    taken: TakenSignals,
     streams: [Signal; 2],
 }
+
+/// For as long as this lives, a second signal ends the process. It is for the caller to keep, to
+/// its own end: what runs the server may live a little longer, and meanwhile another one begin.
+#[derive(Debug)]
+#[must_use = "dropped, it gives the signals back"]
+pub struct TakenSignals(Vec<SigId>);
 
 impl Signals {
     /// Takes over SIGTERM and SIGINT of this process. `insist`: a second one ends it at once; a
@@ -38,30 +44,29 @@ impl Signals {
             )?);
             ids.push(signal_hook::flag::register(number, asked.clone())?);
         }
-        Ok(Self { ids, streams })
+        Ok(Self { taken: TakenSignals(ids), streams })
     }
 
-    /// Has the first of the signals begin `server`'s stop. The signals stay taken over for as long
-    /// as `driver` lives.
-    pub fn stop(mut self, driver: &Driver, server: Arc<Server>) {
+    /// Has the first of the signals begin `server`'s stop.
+    pub fn stop(self, driver: &Driver, server: Arc<Server>) -> TakenSignals {
         let _entered = driver.enter();
+        let Self { taken, streams: [mut terminate, mut interrupt] } = self;
+        let insist = if taken.0.is_empty() { "" } else { "; a second signal ends at once" };
         tokio::spawn(async move {
-            let [terminate, interrupt] = &mut self.streams;
             let signal = tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
             };
-            let insist = if self.ids.is_empty() { "" } else { "; a second signal ends at once" };
             log::info!(target: "gohttp.server", "{signal}: stopping{insist}");
             server.drain();
-            std::future::pending::<()>().await;
         });
+        taken
     }
 }
 
-impl Drop for Signals {
+impl Drop for TakenSignals {
     fn drop(&mut self) {
-        for id in self.ids.drain(..) {
+        for id in self.0.drain(..) {
             signal_hook::low_level::unregister(id);
         }
     }

@@ -89,14 +89,19 @@ impl SiteDispatch {
 }
 
 impl Dispatch for SiteDispatch {
-    fn dispatch(&self, request: Request, writer: ResponseWriter) {
+    fn dispatch(&self, mut request: Request, writer: ResponseWriter) {
         let (found, stack) = self.find(&request.head);
-        let entered = match stack.is_empty() {
-            true => Some((found, request, writer)),
-            false => self.enter(found, stack, request, writer),
+        let sync = match found {
+            found if !stack.is_empty() => self
+                .enter(found, stack, request, writer)
+                .and_then(|(found, request, writer)| self.ways.go(found, request, writer)),
+            // The usual case, without moving everything about.
+            Found::To(By::Thread, routed) => {
+                request.routed = Some(routed);
+                return self.threads.dispatch(request, writer);
+            }
+            found => self.ways.go(found, request, writer),
         };
-        let sync =
-            entered.and_then(|(found, request, writer)| self.ways.go(found, request, writer));
         if let Some((request, writer)) = sync {
             self.threads.dispatch(request, writer);
         }

@@ -12,7 +12,10 @@ from pathlib import Path
 from support import STOP_TIMEOUT, TIMEOUT, Server, free_port, start, wait_until
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("article", "full", "after_the_end-asan", "hello", "hello-static", "stream")
+PROGRAMS = (
+    *("article", "full", "after_the_end-asan", "hello", "hello-static", "leaks"),
+    *("full-asan", "stream"),
+)
 BUILD_TIMEOUT = 900.0  # seconds; the library is built with all optimisation
 
 
