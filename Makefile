@@ -33,16 +33,21 @@ build: $(VENV)/.built ## Build the extension module into .venv
 test: $(VENV)/.tests ## Build, then run the whole test suite (TESTS=tests/wsgi for a part)
 	$(call say,Rust tests of the engine without Python)
 	@cargo test --no-default-features --features c --lib --tests
+	@cargo test --no-default-features --features c --doc
 	$(call say,Python tests over real sockets)
 	@$(BIN)/python -m pytest $(TESTS)
 
 .PHONY: check
-check: $(VENV)/.check $(VENV)/.built ## Formatting and lints: rustfmt clippy ruff mypy
+check: $(VENV)/.check $(VENV)/.built ## Formatting and lints: rustfmt clippy rustdoc ruff mypy
 	@mkdir -p build
 	cargo fmt --all -- --check
+	cargo fmt --manifest-path examples/rust/Cargo.toml -- --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --no-default-features -- -D warnings
 	cargo clippy --all-targets --no-default-features --features c -- -D warnings
+	cargo clippy --features tower -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --no-default-features
+	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --features tower,c
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -79,6 +84,7 @@ soak: $(VENV)/.built build/c/full ## Ask each face a million requests; memory mu
 .PHONY: fmt
 fmt: $(VENV)/.check ## Format all code
 	cargo fmt --all
+	cargo fmt --manifest-path examples/rust/Cargo.toml
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

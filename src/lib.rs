@@ -16,6 +16,7 @@ pub mod middleware;
 pub mod mux;
 #[cfg(any(feature = "python", test))]
 mod pace;
+mod rust;
 pub mod server;
 mod team;
 mod wake;
@@ -28,17 +29,27 @@ mod asgi;
 mod bridge;
 #[cfg(any(feature = "c", feature = "python"))]
 pub mod c;
+#[cfg(feature = "embed")]
+mod embed;
 #[cfg(feature = "python")]
 mod module;
 #[cfg(feature = "python")]
 mod native;
+#[cfg(feature = "tower")]
+mod service;
 #[cfg(feature = "python")]
 mod site;
 #[cfg(feature = "python")]
 mod wsgi;
 
+#[cfg(feature = "embed")]
+pub use embed::{Interpreter, PythonApp, PythonError, RunningApp, Setting};
+pub use rust::*;
+#[cfg(feature = "tower")]
+pub use service::{ResponseFuture, Service, ServiceBody};
 pub use wake::WakeQueue;
 
-#[cfg(feature = "allocator")]
+// A program of Rust's chooses its own.
+#[cfg(all(feature = "allocator", not(feature = "embed")))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

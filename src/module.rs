@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 /// The engine and the faces, compiled.
 // Free-threaded builds have not been tested: what is told by reference counts needs the GIL.
 #[pymodule(gil_used = true)]
-mod _gohttp {
+pub(crate) mod _gohttp {
     #[pymodule_export]
     use crate::asgi::AsgiEngine;
     #[pymodule_export]

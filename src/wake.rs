@@ -53,11 +53,23 @@ pub struct WakeQueue {
     state: Mutex<State>,
     /// The driver has been told and has not looked yet. Changed with the state locked.
     announced: AtomicBool,
+    /// There is no driver: everything is woken at once.
+    direct: bool,
 }
 
 impl WakeQueue {
-    /// Wakes `waker` from inside the runtime, soon.
+    /// For tasks of runtimes that are not ours: wakes them at once, from wherever it is called.
+    #[cfg(feature = "tower")]
+    pub(crate) fn direct() -> Self {
+        Self { direct: true, ..Self::default() }
+    }
+
+    /// Wakes `waker` from inside the runtime, soon. If it may be of a runtime other than tokio's:
+    /// to be called with nothing locked, since to wake may be to drop a task.
     pub fn push(&self, waker: Waker) {
+        if self.direct {
+            return waker.wake();
+        }
         let mut state = lock(&self.state);
         state.waiting.push(waker);
         self.announce(&state);

@@ -55,18 +55,36 @@ def serve(
     Raises `GohttpError` when the app refuses to start.
     """
     _gohttp.install_logging(logs.engine_level(config.log_level, access_log=config.access_log))
+    in_time, clean = serve_within(
+        app, interface, config, sockets, on_ready, handle_signals=handle_signals
+    )
+    if not clean and handle_signals:
+        end_with_threads_running()
+    return 0 if clean and in_time else 1
+
+
+def serve_within(
+    app: object,
+    interface: Interface,
+    config: Config,
+    sockets: list[socket.socket],
+    on_ready: Callable[[Stoppable], None],
+    *,
+    handle_signals: bool = False,
+) -> tuple[bool, bool]:
+    """The same in a process whose log and end are somebody else's.
+
+    Returns whether all requests ended in time, and whether they ended at all.
+    """
     settings = Settings(config, handle_signals=handle_signals)
     descriptors = [sock.detach() for sock in sockets]
     routes = mux.chosen(app) if interface == "native" else None
     try:
         served = app if routes is None else routes  # which may have none yet
-        in_time, clean = _run(served, interface, settings, descriptors, on_ready)
+        return _run(served, interface, settings, descriptors, on_ready)
     finally:
         if routes is not None:
             routes.thaw()
-    if not clean and handle_signals:
-        end_with_threads_running()
-    return 0 if clean and in_time else 1
 
 
 def _run(

@@ -6,13 +6,14 @@ import json as json_module
 from collections.abc import Iterator, Mapping
 from email.message import Message
 from encodings.aliases import aliases
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
-
-import multipart
 
 from gohttp import BadRequest
 from gohttp._gohttp import Request
+
+if TYPE_CHECKING:
+    import multipart
 
 _CHARSETS = frozenset(aliases) | frozenset(aliases.values())
 _PARTS = 128
@@ -56,7 +57,7 @@ class Form(Values):
     """
 
     def __init__(
-        self, pairs: list[tuple[str, str]], files: dict[str, list[multipart.MultipartPart]]
+        self, pairs: list[tuple[str, str]], files: "dict[str, list[multipart.MultipartPart]]"
     ) -> None:
         super().__init__(pairs)
         self.files = files
@@ -104,6 +105,8 @@ def json(req: Request) -> Any:
 
 
 def form(req: Request) -> Form:
+    import multipart  # only who reads forms needs it
+
     kind = _content_type(req).get_content_type()
     if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
         raise BadRequest(f"a form is expected, and the body is {kind!r}", 415)

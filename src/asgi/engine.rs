@@ -292,6 +292,12 @@ impl AsgiEngine {
         &self.places
     }
 
+    /// The server, once it has begun.
+    #[cfg(feature = "embed")]
+    pub(crate) fn server(&self) -> Option<&Arc<Server>> {
+        self.core.server.get()
+    }
+
     /// Has `baton` run beside the loop what is no coroutine. To be called after [`Self::begin`].
     ///
     /// # Errors

@@ -14,6 +14,14 @@ use crate::server::{Driver, Server};
 #[pyclass(frozen, module = "gohttp._gohttp")]
 pub(crate) struct SyncServer(Arc<Server>);
 
+#[cfg(feature = "embed")]
+impl SyncServer {
+    /// The server.
+    pub(crate) fn server(&self) -> &Arc<Server> {
+        &self.0
+    }
+}
+
 #[pymethods]
 impl SyncServer {
     /// Begins a graceful stop, which may take so many seconds, else as many as the settings say.

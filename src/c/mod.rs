@@ -2,7 +2,7 @@
 //! cbindgen writes from here, and what functions of C in a Python server call. `docs/c.md` and
 //! `docs/c-handlers.md` are the guides for their users.
 //!
-//! Handlers run on a [`crate::crew::Crew`]. What C holds are numbers: [`handles`] knows whether
+//! Handlers run on a [`crate::crew::Crew`]. What C holds are numbers: `handles` knows whether
 //! they still stand for something. The functions of C are in [`server`], [`request`], [`response`],
 //! [`compat`], [`article`], [`error`] and [`log`]; they check what they are given and leave the work
 //! to the rest, which is safe Rust. Unsafe are also [`memory`], which reads and writes the caller's

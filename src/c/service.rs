@@ -1,8 +1,5 @@
 //! A server of C's, from its settings to its end.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +8,7 @@ use super::process;
 use super::routes::{Functions, Routes};
 use crate::config::EngineConfig;
 use crate::crew::{Crew, Finish, Limits};
-use crate::server::{Driver, Listening, Server, Signals};
+use crate::server::{Driver, Listening, Server, Signals, SocketFile};
 use crate::wake::lock;
 
 /// What programs in C have for a stack elsewhere.
@@ -200,32 +197,5 @@ impl State {
         self.stage = Stage::Ended;
         self.listeners.clear();
         self.files.clear();
-    }
-}
-
-/// The file of a Unix socket, removed at the end if it is still ours.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl SocketFile {
-    fn new(path: PathBuf) -> Option<Self> {
-        let identity = Self::identity(&path)?;
-        Some(Self { path, identity })
-    }
-
-    fn identity(path: &PathBuf) -> Option<(u64, u64)> {
-        fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if Self::identity(&self.path) == Some(self.identity) {
-            // If somebody else was quicker, it is gone as well.
-            let _ = fs::remove_file(&self.path);
-        }
     }
 }

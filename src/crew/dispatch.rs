@@ -15,7 +15,7 @@ const PREBUFFER_QUICK: usize = 128 * 1024;
 
 /// Queues requests for a crew. It does not keep the crew alive: the runtime, which the crew owns,
 /// keeps it.
-pub(super) struct CrewDispatch(pub(super) Weak<Crew>);
+pub(crate) struct CrewDispatch(pub(super) Weak<Crew>);
 
 impl Dispatch for CrewDispatch {
     fn dispatch(&self, request: Request, writer: ResponseWriter) {

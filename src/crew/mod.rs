@@ -48,11 +48,11 @@ use std::time::{Duration, Instant};
 
 use crate::config::EngineConfig;
 use crate::costs::{self, Costs};
-use crate::http::{Request, ResponseWriter};
+use crate::http::{Dispatch, Request, ResponseWriter};
 use crate::server::{Driver, Listening, Server};
 use crate::team::{self, Holder, Locked, Schedule, Team};
 use crate::wake::lock;
-use dispatch::CrewDispatch;
+pub(crate) use dispatch::CrewDispatch;
 #[cfg(feature = "python")]
 pub(crate) use wait::{Member, Membership};
 pub use wait::{next_piece, wait, wait_for_room};
@@ -174,11 +174,24 @@ impl Crew {
         listeners: Vec<Listening>,
         config: EngineConfig,
     ) -> io::Result<Arc<Server>> {
+        self.start_behind(listeners, config, |crew| Arc::new(crew))
+    }
+
+    /// The same with a router before the crew.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) fn start_behind(
+        self: &Arc<Self>,
+        listeners: Vec<Listening>,
+        config: EngineConfig,
+        route: impl FnOnce(CrewDispatch) -> Arc<dyn Dispatch>,
+    ) -> io::Result<Arc<Server>> {
         let taken = || io::Error::new(io::ErrorKind::AlreadyExists, "the crew has a server");
         if self.server.get().is_some() {
             return Err(taken());
         }
-        let dispatch = Arc::new(CrewDispatch(Arc::downgrade(self)));
+        let dispatch = route(CrewDispatch(Arc::downgrade(self)));
         let server = Arc::new(Server::start(&self.driver, listeners, config, dispatch)?);
         self.server.set(server.clone()).map_err(|_| taken())?;
         Ok(server)

@@ -49,7 +49,7 @@ impl Leaving<'_> {
 }
 
 /// Codes a body.
-pub trait Recoder: fmt::Debug + Send {
+pub trait Recoder: fmt::Debug + Send + Sync {
     /// Takes the next bytes, perhaps none. What it returns ends in such a way that a client can
     /// read all that was taken so far; if `last`, it ends the coding.
     ///

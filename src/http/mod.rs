@@ -15,7 +15,6 @@ mod head;
 mod link;
 mod read_room;
 mod recode;
-#[cfg(any(feature = "python", feature = "c"))]
 mod redirect;
 mod request;
 mod response;
@@ -39,7 +38,6 @@ pub use head::{Field, RequestHead, RequestHeadBuilder, Version};
 pub(crate) use link::OwnLink;
 pub use link::{Due, Link, LinkWaker, Outgoing, Progress};
 pub(crate) use read_room::{READ_ROOM, read_some};
-#[cfg(any(feature = "python", feature = "c"))]
 pub(crate) use redirect::redirect;
 pub(crate) use request::exchange;
 pub use request::{Request, Routed};

@@ -131,6 +131,12 @@ impl ResponseHead {
         self.status
     }
 
+    /// Another status, as [`Self::new`] takes it, with its usual reason.
+    pub fn set_status(&mut self, status: u16) {
+        self.status = if (100..=999).contains(&status) { status } else { 500 };
+        self.reason = None;
+    }
+
     /// The reason phrase: the application's, or the usual one.
     pub fn reason(&self) -> &[u8] {
         self.reason.as_deref().unwrap_or_else(|| reason_phrase(self.status).as_bytes())

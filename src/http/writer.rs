@@ -107,6 +107,12 @@ impl ResponseWriter {
         self.link.gone()
     }
 
+    /// Ready when the client has gone, or has sent its last byte and may still read: see
+    /// [`Self::is_gone`].
+    pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.link.poll_gone(cx)
+    }
+
     /// Whether the client has been told that its request took too long.
     pub fn is_expired(&self) -> bool {
         self.link.expired()

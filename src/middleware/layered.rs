@@ -37,6 +37,10 @@ impl<D: Dispatch> Dispatch for Layered<D> {
         self.inner.room()
     }
 
+    fn speaks(&self, protocol: &[u8]) -> bool {
+        self.inner.speaks(protocol)
+    }
+
     fn prebuffer(&self, head: &RequestHead) -> Prebuffer {
         match self.stack.awaits_body(head) {
             true => self.inner.prebuffer(head),

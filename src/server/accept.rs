@@ -126,15 +126,7 @@ where
     let watch = cx.registry.register();
     let place = watch.0.clone();
     let mut info = ConnInfo::new(peer, local, "http");
-    let trusted = match &info.peer {
-        Peer::Tcp(address) => {
-            let ip = address.ip().to_canonical();
-            cx.config.trusted_proxies.iter().any(|net| net.contains(&ip))
-        }
-        // Who may connect to a Unix socket is a question of its permissions.
-        Peer::Unix(_) => !cx.config.trusted_proxies.is_empty(),
-    };
-    info.proxies = trusted.then(|| cx.config.trusted_proxies.clone());
+    info.proxies = cx.proxies_of(&info.peer);
     let task = tokio::spawn(connection::serve(io, cx.clone(), info, watch));
     place.set_cut(task.abort_handle());
 }

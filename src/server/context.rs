@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ipnet::IpNet;
 
 use super::access_log::AccessLog;
 use super::timeouts::Registry;
 use crate::config::EngineConfig;
-use crate::http::{Dispatch, Request, ResponseHead, ResponseWriter};
+use crate::http::{Dispatch, Peer, Request, ResponseHead, ResponseWriter};
 use crate::wake::WakeQueue;
 
 /// Settings, face, wake-ups and registry of a server.
@@ -20,6 +21,20 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Whom a client is believed what it says of its own clients, if it is.
+    pub(crate) fn proxies_of(&self, peer: &Peer) -> Option<Arc<[IpNet]>> {
+        let proxies = &self.config.trusted_proxies;
+        let trusted = match peer {
+            Peer::Tcp(address) => {
+                let ip = address.ip().to_canonical();
+                proxies.iter().any(|net| net.contains(&ip))
+            }
+            // Who may connect to a Unix socket is a question of its permissions.
+            Peer::Unix(_) => !proxies.is_empty(),
+        };
+        trusted.then(|| proxies.clone())
+    }
+
     /// Has a request answered: by the face, or here if it asks for the server's health or for a
     /// protocol that is not spoken.
     pub(crate) fn dispatch(&self, request: Request, mut writer: ResponseWriter) {

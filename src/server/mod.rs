@@ -3,14 +3,20 @@
 mod accept;
 mod access_log;
 mod address;
+mod body;
 mod connection;
 mod context;
 mod driver;
 mod h1;
 mod h2;
+#[cfg(feature = "embed")]
+mod intake;
 mod listener;
+mod rest;
 mod signals;
+mod socket_file;
 mod timeouts;
+mod translate;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -18,9 +24,18 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "tower")]
+pub(crate) use body::{Keeper, ResponseBody};
 pub use driver::Driver;
+#[cfg(feature = "tower")]
+pub(crate) use intake::Admitted;
+#[cfg(feature = "embed")]
+pub(crate) use intake::Intake;
 pub use listener::Listening;
 pub use signals::{Signals, TakenSignals};
+pub(crate) use socket_file::SocketFile;
+#[cfg(feature = "tower")]
+pub(crate) use translate::{head_of, response_of};
 
 use crate::config::EngineConfig;
 use crate::http::Dispatch;
@@ -39,6 +54,10 @@ pub struct Server {
     drain_began: OnceLock<Instant>,
     /// How long the stop may take.
     graceful: Arc<Mutex<Duration>>,
+    /// Of one without listeners, until it is taken. It leads to whom a face gives requests, who may
+    /// hold this server: kept, neither would end.
+    #[cfg(feature = "embed")]
+    intake: Mutex<Option<Intake>>,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +68,8 @@ struct Finished {
 
 impl Server {
     /// Starts to accept on `listeners`, with `dispatch` answering. The server lives on `driver`,
-    /// which must be driven for anything to happen.
+    /// which must be driven for anything to happen. Without listeners its requests come from
+    /// elsewhere, if any do, and it lives until its drain.
     ///
     /// # Errors
     /// If a listening socket cannot be watched.
@@ -69,6 +89,8 @@ impl Server {
             wake: driver.wake_queue().clone(),
             registry: registry.clone(),
         });
+        #[cfg(feature = "embed")]
+        let intake = Mutex::new(listeners.is_empty().then(|| Intake(cx.clone())));
         let mut accepting = Vec::new();
         for listening in listeners {
             accepting.push(match listening {
@@ -85,8 +107,12 @@ impl Server {
         let finished = Arc::new(Finished::default());
         let told = finished.clone();
         let watched = registry.clone();
+        let lives_on = accepting.is_empty().then(|| registry.clone().stopping());
         let patience = graceful.clone();
         tokio::spawn(async move {
+            if let Some(stopping) = lives_on {
+                stopping.await;
+            }
             for task in accepting {
                 // An accept task that panicked accepts no more, which is what is waited for.
                 let _ = task.await;
@@ -104,7 +130,15 @@ impl Server {
             wake: driver.wake_queue().clone(),
             drain_began: OnceLock::new(),
             graceful,
+            #[cfg(feature = "embed")]
+            intake,
         })
+    }
+
+    /// The way in for requests that were read elsewhere, of a server without listeners; once.
+    #[cfg(feature = "embed")]
+    pub(crate) fn take_intake(&self) -> Option<Intake> {
+        crate::wake::lock(&self.intake).take()
     }
 
     /// Begins the stop: what waits in the backlog is accepted, requests in flight are answered,

@@ -150,8 +150,9 @@ pub struct Link {
     state: Mutex<State>,
     /// The client has gone, or the connection is closed. Changed with the state locked.
     gone: AtomicBool,
-    /// The handler has changed something since the connection looked, and has woken it. Set with
-    /// the state locked.
+    /// The handler has changed something since the connection looked, and has woken it. Set after
+    /// that change, and taken back before the connection looks: both lock the state, so that one
+    /// of them sees the other.
     news: AtomicBool,
     /// The server has answered in the handler's place: its time was up.
     expired: AtomicBool,
@@ -313,7 +314,8 @@ impl Link {
 
 /// The handler's side.
 impl Link {
-    /// To be called with the state locked.
+    /// Tells the connection of a change in the state. To be called after it, with nothing locked:
+    /// a waker that is not ours may do anything.
     fn wake_connection(&self) {
         if !self.news.swap(true, Relaxed) {
             self.connection.queue.push(self.connection.task.clone());
@@ -341,11 +343,14 @@ impl Link {
 
     /// Says by when the response must be complete.
     pub(super) fn set_due(&self, due: Due) {
-        let mut state = lock(&self.state);
-        if !self.gone() {
+        {
+            let mut state = lock(&self.state);
+            if self.gone() {
+                return;
+            }
             state.due = due;
-            self.wake_connection();
         }
+        self.wake_connection();
     }
 
     /// Whether the client has left, or its time was up, before it had a whole response.
@@ -378,14 +383,16 @@ impl Link {
     }
 
     pub(super) fn upgrade(&self, head: Option<ResponseHead>, upgrade: Box<dyn Upgrade>) -> bool {
-        let mut state = lock(&self.state);
-        let there = !self.gone();
-        if there {
+        {
+            let mut state = lock(&self.state);
+            if self.gone() {
+                return false;
+            }
             state.upgrade = Some((head, upgrade));
             state.progress = Progress::Complete;
-            self.wake_connection();
         }
-        there
+        self.wake_connection();
+        true
     }
 
     pub(super) fn push_filter(&self, filter: Arc<dyn Filter>) {
@@ -398,11 +405,14 @@ impl Link {
     }
 
     pub(super) fn push_interim(&self, head: ResponseHead) {
-        let mut state = lock(&self.state);
-        if !self.gone() {
+        {
+            let mut state = lock(&self.state);
+            if self.gone() {
+                return;
+            }
             state.interim.push(head);
-            self.wake_connection();
         }
+        self.wake_connection();
     }
 
     /// Ends the response with fields behind the body.
@@ -438,6 +448,7 @@ impl Link {
             state.body.push(part);
         }
         state.progress = progress;
+        drop(state);
         self.wake_connection();
         true
     }

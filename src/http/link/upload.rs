@@ -190,16 +190,18 @@ impl Link {
 
     /// The request's body is complete, or will never be.
     pub fn end_upload(&self, error: Option<BodyError>) {
-        let readers = {
+        let (readers, tell) = {
             let mut state = lock(&self.state);
-            if state.upload.stage == Stage::Open {
+            let open = state.upload.stage == Stage::Open;
+            if open {
                 state.upload.stage = error.map_or(Stage::Ended, Stage::Failed);
-                if error.is_some() && state.upload.apart {
-                    self.wake_connection();
-                }
             }
-            std::mem::take(&mut state.readers)
+            let tell = open && error.is_some() && state.upload.apart;
+            (std::mem::take(&mut state.readers), tell)
         };
+        if tell {
+            self.wake_connection();
+        }
         wake_all(readers);
     }
 
@@ -220,7 +222,9 @@ impl Link {
             let was_full = state.upload.buffered >= WINDOW;
             state.upload.buffered -= data.len() + ENTRY;
             if was_full && state.upload.buffered < WINDOW {
-                self.ask_for_more(state.upload.uploader.take());
+                let uploader = state.upload.uploader.take();
+                drop(state);
+                self.ask_for_more(uploader);
             }
             return Poll::Ready(BodyEvent::Data(data));
         }
@@ -228,10 +232,12 @@ impl Link {
             Stage::Ended => Poll::Ready(BodyEvent::End),
             Stage::Failed(error) => Poll::Ready(BodyEvent::Failed(error)),
             Stage::Open => {
-                if !std::mem::replace(&mut state.upload.asked, true) {
+                let first = !std::mem::replace(&mut state.upload.asked, true);
+                register_waiter(&mut state.readers, cx);
+                drop(state);
+                if first {
                     self.wake_connection();
                 }
-                register_waiter(&mut state.readers, cx);
                 Poll::Pending
             }
         }
@@ -244,47 +250,52 @@ impl Link {
         sink: &mut Option<Box<dyn BodySink>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BodyError>> {
-        let (ended, readers) = {
-            let mut state = lock(&self.state);
-            let mut mine = match sink.take() {
-                // Another reader is being served.
-                Some(mine) if state.upload.sink.is_some() => {
-                    *sink = Some(mine);
-                    register_waiter(&mut state.readers, cx);
-                    return Poll::Pending;
-                }
-                Some(mine) => mine,
-                None => match state.upload.sink.take() {
-                    Some(mine) => mine,
-                    None => return Poll::Ready(Err(BodyError::Disconnected)),
-                },
-            };
-            let was_full = state.upload.buffered >= WINDOW;
-            state.upload.drain_into(&mut *mine);
-            if was_full && state.upload.buffered < WINDOW {
-                self.ask_for_more(state.upload.uploader.take());
+        let mut state = lock(&self.state);
+        let mut mine = match sink.take() {
+            // Another reader is being served.
+            Some(mine) if state.upload.sink.is_some() => {
+                *sink = Some(mine);
+                register_waiter(&mut state.readers, cx);
+                return Poll::Pending;
             }
-            let ended = match state.upload.stage {
-                _ if mine.room() == 0 => Ok(()),
-                Stage::Ended => Ok(()),
-                Stage::Failed(error) => Err(error),
-                Stage::Open => {
-                    if !std::mem::replace(&mut state.upload.asked, true) {
-                        self.wake_connection();
-                    }
-                    state.upload.sink = Some(mine);
-                    register_waiter(&mut state.readers, cx);
-                    return Poll::Pending;
-                }
-            };
-            *sink = Some(mine);
-            (ended, std::mem::take(&mut state.readers))
+            Some(mine) => mine,
+            None => match state.upload.sink.take() {
+                Some(mine) => mine,
+                None => return Poll::Ready(Err(BodyError::Disconnected)),
+            },
         };
+        let was_full = state.upload.buffered >= WINDOW;
+        state.upload.drain_into(&mut *mine);
+        let has_room = was_full && state.upload.buffered < WINDOW;
+        let uploader = if has_room { state.upload.uploader.take() } else { None };
+        let ended = match state.upload.stage {
+            _ if mine.room() == 0 => Some(Ok(())),
+            Stage::Ended => Some(Ok(())),
+            Stage::Failed(error) => Some(Err(error)),
+            Stage::Open => None,
+        };
+        let mut first = false;
+        let readers = if ended.is_some() {
+            *sink = Some(mine);
+            std::mem::take(&mut state.readers)
+        } else {
+            first = !std::mem::replace(&mut state.upload.asked, true);
+            state.upload.sink = Some(mine);
+            register_waiter(&mut state.readers, cx);
+            Vec::new()
+        };
+        drop(state);
+        if has_room {
+            self.ask_for_more(uploader);
+        }
+        if first {
+            self.wake_connection();
+        }
         wake_all(readers);
-        Poll::Ready(ended)
+        ended.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// To be called with the state locked.
+    /// To be called with nothing locked.
     fn ask_for_more(&self, uploader: Option<Waker>) {
         match uploader {
             Some(uploader) => self.connection.queue.push(uploader),

@@ -1,16 +1,14 @@
 //! HTTP/2 connections: hyper speaks the protocol, this translates to the shared exchange.
 
-mod body;
 mod deadline;
-mod rest;
-mod translate;
+mod rewind;
 mod watch;
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::task::Poll;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,16 +17,17 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::body::{Keeper, ResponseBody};
 use super::context::Context;
 use super::timeouts::{Registered, Watch};
+use super::translate::{head_of, response_of};
 use crate::http::{
-    self as exchange, BodyError, ConnInfo, Handover, Link, LinkWaker, Outgoing, Progress,
-    ResponseHead, Upgrade,
+    self as exchange, BodyError, ConnInfo, Due, Handover, Link, LinkWaker, Outgoing, Progress,
+    ResponseHead, Upgrade, Version,
 };
 use crate::server::access_log::AccessEntry;
-use body::{ResponseBody, Rewind};
 use deadline::Deadline;
-use translate::{head_of, response_of};
+use rewind::Rewind;
 use watch::{cut_at, cut_if_stalled, upload};
 
 /// Requests at once on one connection.
@@ -176,15 +175,6 @@ impl CloseOnDrop {
         Self { link, access: None, status: 0, sent: 0, whole: false, stream }
     }
 
-    /// The client has taken so many bytes.
-    fn note_sent(&mut self, bytes: u64) {
-        self.sent += bytes;
-        self.stream.0.progress.fetch_add(1, Relaxed);
-        if !self.link.answered() {
-            self.link.note_progress();
-        }
-    }
-
     /// Notes what is answered, for the access log.
     fn note(&mut self, head: &ResponseHead) {
         self.status = head.status();
@@ -206,7 +196,39 @@ impl Drop for CloseOnDrop {
     }
 }
 
-type Response = ::http::Response<ResponseBody>;
+impl Keeper for CloseOnDrop {
+    fn link(&self) -> &Link {
+        &self.link
+    }
+
+    // The link wakes the stream's own task, which is the one that asks.
+    fn asked(&mut self, _: &mut task::Context<'_>) {}
+
+    fn sent(&mut self, bytes: u64) {
+        self.sent += bytes;
+        self.stream.0.progress.fetch_add(1, Relaxed);
+        if !self.link.answered() {
+            self.link.note_progress();
+        }
+    }
+
+    fn given(&mut self) {
+        self.stream.0.note_answered(&self.link);
+    }
+
+    fn set_due(&mut self, due: Due) {
+        // One that watches for an earlier one finds it changed.
+        if let Due::At(at) = due {
+            tokio::spawn(cut_at(self.link.clone(), at.into(), due));
+        }
+    }
+
+    fn set_whole(&mut self, whole: bool) {
+        self.whole = whole;
+    }
+}
+
+type Response = ::http::Response<ResponseBody<CloseOnDrop>>;
 
 /// What a stream answers with.
 enum Answer {
@@ -233,13 +255,14 @@ async fn respond(
     let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     let link =
         Link::new(info.clone(), LinkWaker { task, queue: cx.wake.clone() }, !body.is_end_stream());
-    let head =
-        match head_of(&parts, body.size_hint().exact().filter(|_| !body.is_end_stream()), &cx) {
-            Ok(head) => head,
-            Err(status) => {
-                return Ok(refusal(status, CloseOnDrop::new(link, stream), &cx.registry.date()));
-            }
-        };
+    let length = body.size_hint().exact().filter(|_| !body.is_end_stream());
+    let target = parts.uri.path_and_query().map_or("/", |both| both.as_str()).as_bytes();
+    let head = match head_of(&parts, Version::Http2, target, length, &cx.config) {
+        Ok(head) => head,
+        Err(status) => {
+            return Ok(refusal(status, CloseOnDrop::new(link, stream), &cx.registry.date()));
+        }
+    };
     let mut guard = CloseOnDrop::new(link.clone(), stream);
     guard.access = cx.access_log.map(|log| log.begin(&info, &head));
     if !body.is_end_stream() {
@@ -271,7 +294,7 @@ async fn respond(
         }
     });
     let taken = taken.await?;
-    let (mut head, out) = match taken {
+    let (head, out) = match taken {
         Answer::Response(head, out) => (head, out),
         Answer::Refusal(status) => {
             if status == 504 {
@@ -292,14 +315,15 @@ async fn respond(
             tokio::spawn(cut_at(link.clone(), at, out.due));
         }
     }
-    let response = response_of(&mut head, &cx.registry.date());
-    Ok(response
-        .map(|()| ResponseBody::new(out, head.content_length(), cx.config.write_timeout, guard)))
+    let response = response_of(&head, Some(&cx.registry.date()));
+    Ok(response.map(|()| {
+        ResponseBody::new(out, head.content_length(), cx.config.write_timeout, Some(guard))
+    }))
 }
 
 /// Gives the stream to who has taken it over, once the answer is out.
 fn switch(
-    mut head: ResponseHead,
+    head: ResponseHead,
     upgrade: Box<dyn Upgrade>,
     upgraded: Option<hyper::upgrade::OnUpgrade>,
     mut guard: CloseOnDrop,
@@ -324,7 +348,7 @@ fn switch(
             upgrade.run(connection).await;
         }
     });
-    response_of(&mut head, &date).map(|()| ResponseBody::none())
+    response_of(&head, Some(&date)).map(|()| ResponseBody::none())
 }
 
 /// A small answer of the server's own.
@@ -336,5 +360,6 @@ fn refusal(status: u16, mut guard: CloseOnDrop, date: &[u8; 29]) -> Response {
     guard.note(&head);
     let length = head.content_length();
     let out = Outgoing::whole(body.into());
-    response_of(&mut head, date).map(|()| ResponseBody::new(out, length, Duration::MAX, guard))
+    response_of(&head, Some(date))
+        .map(|()| ResponseBody::new(out, length, Duration::MAX, Some(guard)))
 }

@@ -1,4 +1,4 @@
-//! A response's body, and the transport, as hyper takes them.
+//! A response's body as an [`http_body::Body`], which hyper and others take.
 
 use std::io;
 use std::pin::Pin;
@@ -6,46 +6,64 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use ::http::HeaderMap;
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body::Body;
 use hyper::body::Frame;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::CloseOnDrop;
 use super::rest::Held;
 use super::translate::fields_of;
-use super::watch::cut_at;
-use crate::http::{Due, Outgoing, Progress};
+use crate::http::{Due, Link, Outgoing, Progress};
 
-/// A response's body as hyper takes it.
-pub(super) struct ResponseBody {
+/// Who looks after an exchange while the response's body is taken. Dropped with it.
+pub(crate) trait Keeper: Unpin {
+    /// The exchange.
+    fn link(&self) -> &Link;
+
+    /// The body is asked for more, by the task of `cx`, which is to be woken when there is some.
+    fn asked(&mut self, cx: &mut TaskContext<'_>);
+
+    /// So many bytes more have been taken.
+    fn sent(&mut self, bytes: u64);
+
+    /// The handler has nothing more to give; what it gave may still have to be taken.
+    fn given(&mut self);
+
+    /// The handler has set another deadline.
+    fn set_due(&mut self, due: Due);
+
+    /// Whether all has been taken.
+    fn set_whole(&mut self, whole: bool);
+}
+
+/// A response's body.
+pub(crate) struct ResponseBody<K> {
     ready: Held,
     trailers: Option<HeaderMap>,
     progress: Progress,
     due: Due,
     length: Option<u64>,
-    /// How long the client may take nothing.
+    /// How long the client may take nothing; `Duration::MAX` is no time-out.
     write_timeout: Duration,
-    /// None where the stream's end is not the body's.
-    guard: Option<CloseOnDrop>,
+    /// None where nobody has to be told of the body's end.
+    guard: Option<K>,
 }
 
-impl ResponseBody {
+impl<K: Keeper> ResponseBody<K> {
     /// A body that begins with what there is of it.
-    pub(super) fn new(
+    pub(crate) fn new(
         out: Outgoing,
         length: Option<u64>,
         write_timeout: Duration,
-        guard: CloseOnDrop,
+        guard: Option<K>,
     ) -> Self {
         let due = out.due;
-        let mut body = Self { length, write_timeout, due, guard: Some(guard), ..Self::none() };
+        let mut body = Self { length, write_timeout, due, guard, ..Self::none() };
         body.take(out);
         body
     }
 
     /// No body: what follows the head on the stream is not one.
-    pub(super) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self {
             ready: Held::none(),
             trailers: None,
@@ -63,15 +81,14 @@ impl ResponseBody {
         self.progress = out.progress;
         if out.due != self.due {
             self.due = out.due;
-            // One that watches for an earlier one finds it changed.
-            if let (Due::At(at), Some(guard)) = (out.due, &self.guard) {
-                tokio::spawn(cut_at(guard.link.clone(), at.into(), out.due));
+            if let Some(guard) = &mut self.guard {
+                guard.set_due(out.due);
             }
         }
         if self.progress != Progress::Open
-            && let Some(guard) = &self.guard
+            && let Some(guard) = &mut self.guard
         {
-            guard.stream.0.note_answered(&guard.link);
+            guard.given();
         }
     }
 
@@ -84,9 +101,9 @@ impl ResponseBody {
         let next = self.ready.next()?;
         if let Some(guard) = &mut self.guard {
             match &next {
-                Ok(data) => guard.note_sent(data.len() as u64),
+                Ok(data) => guard.sent(data.len() as u64),
                 Err(error) => {
-                    let client = &guard.link.conn().peer_host;
+                    let client = &guard.link().conn().peer_host;
                     log::warn!(target: "gohttp.response", "a response to {client} was cut: {error}");
                 }
             }
@@ -95,21 +112,23 @@ impl ResponseBody {
     }
 }
 
-impl Body for ResponseBody {
+impl<K: Keeper> Body for ResponseBody<K> {
     type Data = Bytes;
     type Error = io::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _: &mut TaskContext<'_>,
+        cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
-        // The link wakes the stream's own task, which is the one that polls this.
+        if let Some(guard) = &mut this.guard {
+            guard.asked(cx);
+        }
         if this.progress == Progress::Open
             && this.ready.is_empty()
             && let Some(guard) = &this.guard
         {
-            let out = guard.link.take_outgoing();
+            let out = guard.link().take_outgoing();
             this.take(out);
         }
         let frame = match this.next() {
@@ -125,7 +144,7 @@ impl Body for ResponseBody {
         };
         let whole = this.all_given();
         if let Some(guard) = &mut this.guard {
-            guard.whole = whole;
+            guard.set_whole(whole);
         }
         Poll::Ready(frame)
     }
@@ -141,57 +160,5 @@ impl Body for ResponseBody {
             }
             _ => http_body::SizeHint::default(),
         }
-    }
-}
-
-/// A transport with what has been read of it put back in front.
-pub(super) struct Rewind<I> {
-    pub(super) begun: Bytes,
-    pub(super) io: I,
-}
-
-impl<I: AsyncRead + Unpin> AsyncRead for Rewind<I> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.begun.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, buf);
-        }
-        let n = self.begun.len().min(buf.remaining());
-        buf.put_slice(&self.begun[..n]);
-        self.begun.advance(n);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for Rewind<I> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
     }
 }

@@ -1,17 +1,18 @@
-//! Heads of HTTP/2, from hyper's types to the exchange's and back.
+//! Heads, from the types of the `http` crate to the exchange's and back.
 
+use crate::config::EngineConfig;
 use crate::http::{RequestHead, RequestHeadBuilder, ResponseHead, Version};
-use crate::server::context::Context;
 use crate::server::h1::is_host;
 
-/// Translates a head; an error is the status to answer with.
-pub(super) fn head_of(
+/// Translates a head; an error is the status to answer with. `length`: of the body, if it is known
+/// and there is one. On HTTP/2 there must be a host.
+pub(crate) fn head_of(
     parts: &::http::request::Parts,
+    version: Version,
+    target: &[u8],
     length: Option<u64>,
-    cx: &Context,
+    config: &EngineConfig,
 ) -> Result<Box<RequestHead>, u16> {
-    let config = &cx.config;
-    let target = parts.uri.path_and_query().map_or("/", |pq| pq.as_str());
     if target.len() > config.max_target_size {
         return Err(414);
     }
@@ -22,7 +23,7 @@ pub(super) fn head_of(
     if parts.method == ::http::Method::CONNECT && protocol.is_none() {
         return Err(405);
     }
-    if target == "*" && parts.method != ::http::Method::OPTIONS {
+    if target == b"*" && parts.method != ::http::Method::OPTIONS {
         return Err(400);
     }
     for once in [::http::header::HOST, ::http::header::CONTENT_LENGTH] {
@@ -30,16 +31,35 @@ pub(super) fn head_of(
             return Err(400);
         }
     }
-    let capacity = parts.headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum::<usize>();
-    let mut head = RequestHeadBuilder::new(
-        parts.method.as_str().as_bytes(),
-        Version::Http2,
-        capacity + target.len() + 64,
-    );
-    head.target(target.as_bytes());
+    let mut head = begin(parts, version, target);
     if let Some(protocol) = protocol {
         head.protocol(protocol.as_str().as_bytes());
     }
+    let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+    match authority.or_else(|| parts.headers.get(::http::header::HOST).map(|host| host.as_bytes()))
+    {
+        Some(host) if is_host(host) => head.host(host),
+        None if version != Version::Http2 => {}
+        _ => return Err(400),
+    }
+    if let Some(length) = length {
+        if config.max_body_size.is_some_and(|max| length > max) {
+            return Err(413);
+        }
+        head.content_length(length);
+    }
+    Ok(head.build())
+}
+
+/// Method, target and fields of a request.
+fn begin(parts: &::http::request::Parts, version: Version, target: &[u8]) -> RequestHeadBuilder {
+    let capacity = parts.headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum::<usize>();
+    let mut head = RequestHeadBuilder::new(
+        parts.method.as_str().as_bytes(),
+        version,
+        capacity + target.len() + 64,
+    );
+    head.target(target);
     let mut cookies: Vec<u8> = Vec::new();
     for (name, value) in &parts.headers {
         if name == ::http::header::COOKIE {
@@ -55,32 +75,16 @@ pub(super) fn head_of(
     if !cookies.is_empty() {
         head.field(b"cookie", &cookies);
     }
-    match parts.uri.authority() {
-        Some(authority) if is_host(authority.as_str().as_bytes()) => {
-            head.host(authority.as_str().as_bytes())
-        }
-        Some(_) => return Err(400),
-        None => match parts.headers.get(::http::header::HOST) {
-            Some(host) if is_host(host.as_bytes()) => head.host(host.as_bytes()),
-            _ => return Err(400),
-        },
-    }
-    if let Some(length) = length {
-        if config.max_body_size.is_some_and(|max| length > max) {
-            return Err(413);
-        }
-        head.content_length(length);
-    }
-    Ok(head.build())
+    head
 }
 
-/// Translates a response's head.
-pub(super) fn response_of(head: &mut ResponseHead, date: &[u8; 29]) -> ::http::Response<()> {
+/// Translates a response's head, with a `date` if it is given and there is none.
+pub(crate) fn response_of(head: &ResponseHead, date: Option<&[u8; 29]>) -> ::http::Response<()> {
     let mut response = ::http::Response::new(());
     *response.status_mut() = ::http::StatusCode::from_u16(head.status()).unwrap_or_default();
     let headers = response.headers_mut();
     *headers = fields_of(head);
-    if !head.has_date()
+    if let Some(date) = date.filter(|_| !head.has_date())
         && let Ok(value) = ::http::HeaderValue::from_bytes(date)
     {
         headers.insert(::http::header::DATE, value);
@@ -92,7 +96,7 @@ pub(super) fn response_of(head: &mut ResponseHead, date: &[u8; 29]) -> ::http::R
 }
 
 /// The fields of a head.
-pub(super) fn fields_of(head: &ResponseHead) -> ::http::HeaderMap {
+pub(crate) fn fields_of(head: &ResponseHead) -> ::http::HeaderMap {
     let mut headers = ::http::HeaderMap::new();
     for (name, value) in head.fields() {
         // Both have been checked as they were put in; what http refuses beyond that is left out.

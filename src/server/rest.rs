@@ -1,4 +1,4 @@
-//! What is left of a response over HTTP/2: given as the client takes it.
+//! What is left of a response that hyper, or a host, takes: given as the client takes it.
 
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
@@ -68,11 +68,12 @@ impl Held {
         Self::Here(Rest { current: None, parts: SmallVec::new().into_iter(), len: 0 })
     }
 
-    /// Parts that are given up when `write_timeout` passes without a byte of them being taken.
+    /// Parts that are given up when `write_timeout` passes without a byte of them being taken;
+    /// `Duration::MAX` is no time-out, and needs no runtime.
     pub(super) fn new(parts: SmallVec<[Part; 1]>, write_timeout: Duration) -> Self {
         let len = parts.iter().map(Part::len).sum();
         let rest = Rest { current: None, parts: parts.into_iter(), len };
-        if len <= AT_ONCE as u64 {
+        if len <= AT_ONCE as u64 || write_timeout == Duration::MAX {
             return Self::Here(rest);
         }
         let rest = Arc::new(Mutex::new(Some(rest)));
