@@ -282,7 +282,7 @@ class Request:
         up is what happens then: 504 or a cut response, and `RequestTimeout` in the handler
         (`asyncio.CancelledError` in an `async def` one), up to half a second late. Further calls
         count anew; once the time is up none does. To be called in the handler's own thread, or on its
-        loop, else it raises `RuntimeError`; `ValueError` for what is no time.
+        loop, before it ends, else it raises `RuntimeError`; `ValueError` for what is no time.
         """
     @property
     def text(self, /) -> str:

@@ -67,6 +67,11 @@ impl Callbacks {
         }
     }
 
+    /// Whether the handler has ended.
+    pub(super) fn over(&self) -> bool {
+        matches!(*lock(&self.0), State::Over)
+    }
+
     /// The handler has ended: nothing more is called.
     pub(super) fn disarm(&self) {
         let before = std::mem::replace(&mut *lock(&self.0), State::Over);

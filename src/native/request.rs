@@ -300,7 +300,7 @@ impl NativeRequest {
     /// up is what happens then: 504 or a cut response, and `RequestTimeout` in the handler
     /// (`asyncio.CancelledError` in an `async def` one), up to half a second late. Further calls
     /// count anew; once the time is up none does. To be called in the handler's own thread, or on its
-    /// loop, else it raises `RuntimeError`; `ValueError` for what is no time.
+    /// loop, before it ends, else it raises `RuntimeError`; `ValueError` for what is no time.
     #[pyo3(signature = (seconds, /))]
     fn set_deadline(slf: &Bound<'_, Self>, seconds: Option<f64>) -> PyResult<()> {
         let py = slf.py();
@@ -311,6 +311,10 @@ impl NativeRequest {
             None => None,
             Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?),
         };
+        if this.callbacks.over() {
+            // A thread that has gone on to another request must not change the deadline of that.
+            return Err(PyRuntimeError::new_err("set_deadline() came after the handler had ended"));
+        }
         let due = left.and_then(|left| Instant::now().checked_add(left));
         let in_worker = this.baton.set_deadline(py, due.and(left), this.head())?;
         if !in_worker && !this.on_a_loop.load(Relaxed) {

@@ -11,7 +11,7 @@ from support import Server, gohttp_serve
 
 APPS = Path(__file__).parent / "apps"
 # What goes on: it changes or tells what nobody will be sent.
-HARMLESS = {"w.headers", "w.set_status", "w.set_cookie", "w.early_hints"}
+HARMLESS = {"w.headers", "w.trailers", "w.set_status", "w.set_cookie", "w.early_hints"}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,8 @@ def test_after_the_end_writing_raises_and_reading_goes_on(
                 name,
                 outcome,
             )
+        elif name == "req.set_deadline":
+            assert outcome == "raises RuntimeError"
         elif name != "req.form":  # the body is none
             assert outcome.startswith("gives "), (name, outcome)
     assert server.get("/keep/afterwards").text == "kept"

@@ -24,6 +24,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "w.set_cookie": ("late", "1"),
     "w.early_hints": (["</late>"],),
     "req.path_value": ("which",),
+    "req.on_cancel": (print,),
+    "req.set_deadline": (PATIENCE,),
     "req.read": (10,),
 }
 
@@ -45,7 +47,12 @@ def use_all(w: ResponseWriter, req: Request) -> dict[str, str]:
             if name.startswith("_"):
                 continue
             full = f"{short}.{name}"
-            arguments = (req, FILE) if name == "serve_file" else ARGUMENTS.get(full, ())
+            if name == "serve_file":
+                arguments: tuple[Any, ...] = (req, FILE)
+            elif name in ("websocket", "async_websocket"):
+                arguments = (req,)
+            else:
+                arguments = ARGUMENTS.get(full, ())
 
             def use(one: Any = one, name: str = name, arguments: Any = arguments) -> object:
                 value = getattr(one, name)
