@@ -187,7 +187,7 @@ mod tests {
     fn kind(path: &str) -> Kind {
         let mut head = RequestHeadBuilder::new(b"GET", Version::Http11, 64);
         head.target(path.as_bytes());
-        costs::kind_of(head.head())
+        costs::kind_of(&head.build())
     }
 
     /// What a loop has that has seen one request of the kind `/heavy`.
@@ -204,10 +204,11 @@ mod tests {
         let pace = Pace::<u32>::default();
         let mut head = RequestHeadBuilder::new(b"GET", Version::Http11, 64);
         head.target(b"/");
+        let head = head.build();
         pace.note(None, LIGHT_STEP);
-        assert!(pace.kind_of(head.head()).is_none());
+        assert!(pace.kind_of(&head).is_none());
         pace.note(None, HEAVY_STEP);
-        assert!(pace.kind_of(head.head()).is_some());
+        assert!(pace.kind_of(&head).is_some());
     }
 
     #[test]
