@@ -5,11 +5,11 @@
 //! Handlers run on a [`crate::crew::Crew`]. What C holds are numbers: `handles` knows whether
 //! they still stand for something. The functions of C are in [`server`], [`request`], [`response`],
 //! [`compat`], [`article`], [`error`] and [`log`]; they check what they are given and leave the work
-//! to the rest, which is safe Rust. Unsafe are also [`memory`], which reads and writes the caller's
-//! memory, and [`call`] and [`target`], for the caller's functions.
+//! to the rest, which is safe Rust. Unsafe are also `memory`, which reads and writes the caller's
+//! memory, and `call` and `target`, for the caller's functions.
 //!
 //! With the feature `c` the functions are symbols, and there are those of a whole server. Without
-//! it, in the Python module, there are only those for handlers, and no symbols: a [`table`] of
+//! it, in the Python module, there are only those for handlers, and no symbols: a `table` of
 //! addresses is handed over. The symbols of a Python module are not seen by other modules anyway,
 //! and where a program has both they would be mistaken for the library's.
 
