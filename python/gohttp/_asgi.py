@@ -22,6 +22,8 @@ from gohttp.mux import Mux
 
 logger = logging.getLogger("gohttp.server")
 
+_TICK = 0.25  # seconds between two looks at who is too late
+
 
 Ends = tuple[bool, bool]  # whether all requests ended in time, and whether they ended at all
 _States = list[dict[str, Any] | None]
@@ -336,7 +338,12 @@ async def _wait_for_tasks(host: _Host, coroutines: Coroutines) -> Ends:
     tasks = set(host.engine.tasks() or ()) | coroutines.tasks
     if not tasks:
         return True, True
-    _, running = await asyncio.wait(tasks, timeout=timeout)
+    deadline = time.monotonic() + timeout
+    running = tasks
+    while running and (left := deadline - time.monotonic()) > 0:
+        _, running = await asyncio.wait(running, timeout=min(left, _TICK))
+        # The server has stopped: late requests would be waited for as if they had no time-out.
+        host.engine.tick()
     if not running:
         return True, True
     coroutines.cancel()

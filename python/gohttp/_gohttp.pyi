@@ -70,6 +70,10 @@ class AsgiEngine:
         """
         The tasks of requests that have not ended.
         """
+    def tick(self, /) -> None:
+        """
+        Gives places back and cancels what is too late, as the server has it done until it stops.
+        """
     def unwatch(self, /) -> None:
         """
         Forgets the descriptor given to `watch`.

@@ -275,6 +275,16 @@ impl AsgiEngine {
         self.baton.get().is_none_or(|baton| baton.finish(py))
     }
 
+    /// Gives places back and cancels what is too late, as the server has it done until it stops.
+    fn tick(&self, py: Python<'_>) {
+        if let Some(context) = self.context.get() {
+            context.places.tick();
+            if let Some(deadlines) = &context.deadlines {
+                deadlines.check(py);
+            }
+        }
+    }
+
     /// The tasks of requests that have not ended.
     fn tasks(&self, py: Python<'_>) -> Option<Py<PySet>> {
         self.context.get().map(|context| context.tasks.clone_ref(py))
@@ -385,11 +395,8 @@ impl AsgiEngine {
                 future.call_method1(intern!(py, "set_result"), (py.None(),))?;
             }
         }
-        if tick && let Some(context) = self.context.get() {
-            context.places.tick();
-            if let Some(deadlines) = &context.deadlines {
-                deadlines.check(py);
-            }
+        if tick {
+            self.tick(py);
         }
         Ok((requests, woken))
     }

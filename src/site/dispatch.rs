@@ -108,7 +108,7 @@ impl Dispatch for SiteDispatch {
                 .enter(found, stack, request, writer)
                 .and_then(|(found, request, writer)| self.ways.go(found, request, writer)),
             // The usual case, without moving everything about.
-            Found::To(By::Thread, routed) => {
+            Found::To(By::Thread, routed) if request.head.protocol().is_none() => {
                 request.routed = Some(routed);
                 return self.threads.dispatch(request, writer);
             }

@@ -655,6 +655,18 @@ def test_request_whose_504_is_out_before_the_loop_is_free_is_not_run(
     assert never.lines() == []
 
 
+def test_stop_just_after_a_504_cancels_the_task_as_ever(new_marks: NewMarks) -> None:
+    """No client is left then, and who was late would be waited for till the end of time."""
+    marks = new_marks()
+    with serve("--request-timeout", "0.5") as server:
+        with asked(server, "/late-sleep", marks) as connection:
+            assert connection.read_response().status == 504
+        server.process.terminate()
+        assert server.wait(5) == 0
+        server.wait_for_log("took longer than request_timeout")
+    assert marks.lines() == ["begun", "CancelledError", "cleaned"]
+
+
 def test_0_turns_the_log_off_and_the_rest_stays(new_marks: NewMarks) -> None:
     with serve("--slow-callback", "0", "--health-path", "/health") as server:
         marks = new_marks()
