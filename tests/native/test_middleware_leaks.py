@@ -8,6 +8,7 @@ from middleware_site import HANDLERS, TARGETS, Site, serve
 from support import rss
 
 MIB = 1024 * 1024
+TIMES = 6
 KNOWN = ("Authorization", "Basic " + base64.b64encode(b"a:a").decode())
 CODINGS = ["zstd", "br", "gzip"]
 
@@ -20,12 +21,19 @@ def site(
         yield site
 
 
-def growth(site: Site, work: Callable[[int], None], warm_up: int, count: int) -> int:
-    """By how much memory grows over `count` requests that come after `warm_up` others."""
+def growth(site: Site, work: Callable[[int], None], warm_up: int, count: int, limit: int) -> int:
+    """By how much memory grows over `count` requests that come after `warm_up` others: the least
+    of some times, for a leak grows each time, and an allocator's stock does not."""
     work(warm_up)
-    before = rss(site.server.pid)
-    work(count)
-    return rss(site.server.pid) - before
+    before, grown = rss(site.server.pid), []
+    for _ in range(TIMES):
+        work(count)
+        after = rss(site.server.pid)
+        grown.append(after - before)
+        if grown[-1] < limit:
+            break
+        before = after
+    return min(grown)
 
 
 CASES = {
@@ -54,7 +62,7 @@ def test_requests(site: Site, kind: str, case: str) -> None:
                 connection.send_request("GET", f"/all/{kind}/{below}")
                 assert connection.read_response().status == 401
 
-    assert growth(site, work, 90, 300) < 6 * MIB
+    assert growth(site, work, 90, 300, 6 * MIB) < 6 * MIB
 
 
 def test_clients_that_leave_in_mid_stream(site: Site) -> None:
@@ -71,7 +79,7 @@ def test_clients_that_leave_in_mid_stream(site: Site) -> None:
                 connection.reset()
         assert site.server.get("/all/none", [KNOWN]).status == 404
 
-    assert growth(site, work, 240, 240) < 12 * MIB
+    assert growth(site, work, 240, 240, 12 * MIB) < 12 * MIB
 
 
 def test_bodies_that_are_too_long(site: Site) -> None:
@@ -84,4 +92,4 @@ def test_bodies_that_are_too_long(site: Site) -> None:
                 connection.send(b"7d0\r\n" + bytes(2000) + b"\r\n")
                 assert connection.read_response().status == 413
 
-    assert growth(site, work, 200, 800) < 3 * MIB
+    assert growth(site, work, 200, 800, 3 * MIB) < 3 * MIB
