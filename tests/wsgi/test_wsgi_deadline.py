@@ -483,12 +483,12 @@ def test_thread_that_keeps_the_gil_is_reported() -> None:
             connection.send_request("GET", "/keeps-gil")
             assert_is_504(connection.read_response())  # though no Python can run
             assert_in_time(began)
-        server.wait_for_log(r"GET /keeps-gil is over request_timeout.*keeps the GIL", 3.5)
+        server.wait_for_log(r"GET /keeps-gil is over request_timeout.*keeps the GIL", 5)
         # faulthandler's way to write it
         server.wait_for_log(
-            rf'File ".*/deadline_cases\.py", line {line_of("the hogging line")} in keeps_gil', 3.5
+            rf'File ".*/deadline_cases\.py", line {line_of("the hogging line")} in keeps_gil', 5
         )
-        assert time.monotonic() - began < 4  # while it was being kept
+        assert time.monotonic() - began < 6  # while it was being kept
         wait_until(lambda: server.get("/ok").status == 200, "the GIL to be let go")
         reports = [line for line in server.log() if "keeps the GIL" in line]
         assert len(reports) == 1

@@ -194,7 +194,7 @@ def blocked(environ: Environ, _start_response: StartResponse) -> list[bytes]:
 @at("/keeps-gil")
 def keeps_gil(_environ: Environ, start_response: StartResponse) -> list[bytes]:
     # PyDLL calls without letting the GIL go.
-    ctypes.PyDLL(None).sleep(4)  # the hogging line
+    ctypes.PyDLL(None).sleep(6)  # the hogging line
     start_response("200 OK", TEXT)
     return [b"let go"]
 
