@@ -53,6 +53,8 @@ check: $(VENV)/.check $(VENV)/.built ## Formatting and lints: rustfmt clippy rus
 	$(BIN)/mypy
 	@$(BIN)/python tools/settings_table.py build/configuration.md
 	@diff -u docs/configuration.md build/configuration.md || { echo "docs/configuration.md is not what the settings say: run 'make docs'." >&2; exit 1; }
+	@$(BIN)/python tools/reference.py build/reference.md
+	@diff -u docs/reference.md build/reference.md || { echo "docs/reference.md is not what the docstrings say: run 'make docs'." >&2; exit 1; }
 	@$(MAKE) --no-print-directory build/gohttp.h
 	@diff -u include/gohttp.h build/gohttp.h || { echo "include/gohttp.h is not what src/c says: run 'make header'." >&2; exit 1; }
 	@$(MAKE) --no-print-directory stubs STUBS=build/stubs
@@ -98,8 +100,9 @@ autobahn: $(VENV)/.built ## Run the Autobahn test suite for WebSockets (CASES='1
 	@$(BIN)/python tools/autobahn.py $(CASES)
 
 .PHONY: docs
-docs: $(VENV)/.built ## Write docs/configuration.md from the settings
+docs: $(VENV)/.built ## Write docs/configuration.md and docs/reference.md from the code
 	@$(BIN)/python tools/settings_table.py docs/configuration.md
+	@$(BIN)/python tools/reference.py docs/reference.md
 
 .PHONY: clean
 clean: ## Remove everything that was built
