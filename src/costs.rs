@@ -79,6 +79,16 @@ impl Costs {
         }
     }
 
+    /// Notes that a handler of this kind goes on for long, without waiting for its end.
+    pub(crate) fn note_slow(&self, kind: Kind) {
+        self.averages[kind.place()].fetch_max(MOST, Relaxed);
+    }
+
+    /// Whether a kind is known to be slow.
+    pub(crate) fn is_slow(&self, kind: Kind) -> bool {
+        self.averages[kind.place()].load(Relaxed) > SLOW
+    }
+
     /// Notes how long a handler took; `driving`: on the driving thread. Two threads may lose one
     /// of two notes, which does no harm.
     pub(crate) fn note(&self, kind: Kind, took: Duration, driving: bool) {
@@ -118,6 +128,14 @@ mod tests {
         assert!(!slow(&costs));
         (0..3).for_each(|_| costs.note(KIND, SLEEPY, true));
         assert!(slow(&costs));
+    }
+
+    #[test]
+    fn a_kind_that_goes_on_for_long_is_slow_before_its_first_end() {
+        let costs = Costs::new();
+        assert!(!costs.is_slow(KIND));
+        costs.note_slow(KIND);
+        assert!(costs.is_slow(KIND) && slow(&costs));
     }
 
     #[test]

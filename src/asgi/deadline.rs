@@ -8,14 +8,19 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use super::exchange::Exchange;
 use crate::http::TICK;
 use crate::wake::lock;
+
+/// What is to be done before the deadline.
+pub(super) trait Answering: Send + Sync {
+    /// Whether all of the response has been given, or the WebSocket has been opened.
+    fn answered(&self) -> bool;
+}
 
 struct Running {
     since: Instant,
     task: Py<PyAny>,
-    exchange: Arc<Exchange>,
+    answering: Arc<dyn Answering>,
     what: String,
 }
 
@@ -32,9 +37,14 @@ impl Deadlines {
     }
 
     /// A task that has not ended at once. Returns its number.
-    pub(super) fn enter(&self, task: Py<PyAny>, exchange: Arc<Exchange>, what: String) -> u64 {
+    pub(super) fn enter(
+        &self,
+        task: Py<PyAny>,
+        answering: Arc<dyn Answering>,
+        what: String,
+    ) -> u64 {
         let number = self.next.fetch_add(1, Relaxed);
-        let running = Running { since: Instant::now(), task, exchange, what };
+        let running = Running { since: Instant::now(), task, answering, what };
         lock(&self.running).insert(number, running);
         number
     }
@@ -60,9 +70,9 @@ impl Deadlines {
                 running.iter().filter(|(_, r)| late(r)).map(|(&number, _)| number).collect();
             numbers.iter().filter_map(|number| running.remove(number)).collect()
         };
-        for Running { task, exchange, what, .. } in late {
-            if exchange.answered() {
-                // What goes on behind a response has no deadline.
+        for Running { task, answering, what, .. } in late {
+            if answering.answered() {
+                // What goes on behind a response, or on a WebSocket, has no deadline.
                 continue;
             }
             let stack = py

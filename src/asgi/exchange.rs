@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::awaitable::{Awaitable, Conversation, Until, gone};
+use super::deadline::Answering;
 use super::engine::LoopContext;
 use super::message::{self, Sent};
 use super::task::Outcome;
@@ -43,6 +44,12 @@ pub(super) struct Exchange {
 enum Received {
     Body(Bytes, bool),
     Disconnect,
+}
+
+impl Answering for Exchange {
+    fn answered(&self) -> bool {
+        self.with(|_, writer| writer.ended()).unwrap_or(true)
+    }
 }
 
 impl Exchange {
@@ -129,11 +136,6 @@ impl Exchange {
             }
             Sent::Trailers { .. } => (Err(WriteError::Ended), false),
         }
-    }
-
-    /// Whether all of the response has been given.
-    pub(super) fn answered(&self) -> bool {
-        self.with(|_, writer| writer.ended()).unwrap_or(true)
     }
 
     /// Takes a message of the application. Returns what to wait for before the next.

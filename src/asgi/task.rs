@@ -8,7 +8,7 @@ use pyo3::types::PyDict;
 
 use super::app::{AsgiApp, AsgiMount};
 use super::begin::Admitted;
-use super::deadline::Deadlines;
+use super::deadline::{Answering, Deadlines};
 use super::engine::LoopContext;
 use super::exchange::Handles;
 use super::websocket::Chat;
@@ -54,6 +54,13 @@ impl Subject {
         }
     }
 
+    fn answering(&self) -> Arc<dyn Answering> {
+        match self {
+            Self::Http(handles) => handles.exchange.clone(),
+            Self::WebSocket(chat) => chat.answering(),
+        }
+    }
+
     fn call<'py>(
         &self,
         app: &Bound<'py, PyAny>,
@@ -80,11 +87,10 @@ impl LoopContext {
             log::error!(target: "gohttp.error", "{}: its application was not there when the server started", app::describe(&request.head));
             return Ok(false);
         };
-        let mut what = None;
+        let what = self.deadlines.as_ref().map(|_| app::describe(&request.head));
         let (scope, subject) = match Handshake::read(&request.head, self.websocket.compress) {
             Ok(None) => {
                 let scope = app.scopes.http(py, &request);
-                what = self.deadlines.as_ref().map(|_| app::describe(&request.head));
                 (scope, Subject::Http(Handles::begin(py, self, request, writer)?))
             }
             Ok(Some(handshake)) => {
@@ -103,14 +109,10 @@ impl LoopContext {
             }
             Ok(task) => {
                 self.tasks.bind(py).add(&task)?;
-                let deadline = match (&self.deadlines, what, &subject) {
-                    (Some(deadlines), Some(what), Subject::Http(handles)) => {
-                        let exchange = handles.exchange.clone();
-                        let number = deadlines.enter(task.clone().unbind(), exchange, what);
-                        Some((deadlines.clone(), number))
-                    }
-                    _ => None,
-                };
+                let deadline = self.deadlines.as_ref().zip(what).map(|(deadlines, what)| {
+                    let number = deadlines.enter(task.clone().unbind(), subject.answering(), what);
+                    (deadlines.clone(), number)
+                });
                 let ending = Ending { context: self.clone(), subject, deadline, _place: place };
                 let concluder = Concluder(Mutex::new(Some(ending)));
                 task.call_method1(intern!(py, "add_done_callback"), (concluder,))?;

@@ -21,7 +21,7 @@ pub(crate) struct StartResponse {
 
 #[pymethods]
 impl StartResponse {
-    #[pyo3(signature = (status, headers, exc_info=None, /))]
+    #[pyo3(signature = (status, headers, /, exc_info=None))]
     fn start_response(
         &self,
         py: Python<'_>,

@@ -655,6 +655,22 @@ def test_request_whose_504_is_out_before_the_loop_is_free_is_not_run(
     assert never.lines() == []
 
 
+@pytest.mark.parametrize("protocol", ["1.1", "2"])
+def test_handshake_that_is_not_answered_in_time_gets_504_and_its_task_is_cancelled(
+    timed: Server, new_marks: NewMarks, protocol: str
+) -> None:
+    log, marks = LogFrom(timed), new_marks()
+    if protocol == "2":
+        with H2Connection(timed) as connection:
+            assert connection.open(f"/never?{marks}").status() == 504
+    else:
+        with timed.connect() as client:
+            handshake(client, f"/never?{marks}")
+            assert client.read_response().status == 504
+    assert marks.wait("cleaned") == ["begun", "CancelledError", "cleaned"]
+    assert "in sleeps_long" in log.text()
+
+
 def test_stop_just_after_a_504_cancels_the_task_as_ever(new_marks: NewMarks) -> None:
     """No client is left then, and who was late would be waited for till the end of time."""
     marks = new_marks()

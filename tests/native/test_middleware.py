@@ -25,10 +25,8 @@ def site(
 
 
 @pytest.fixture(params=HANDLERS)
-def kind(request: pytest.FixtureRequest, site: Site) -> str:
+def kind(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
-    if kind not in site.kinds:
-        pytest.skip("no event loop, no ASGI")
     return kind
 
 
@@ -458,9 +456,8 @@ def test_response_that_has_been_sent_is_cut_whatever_the_hook_says(site: Site) -
 # --- connections that are taken over -------------------------------------------------------------
 
 
+@pytest.mark.needs_asgi
 def test_websocket_is_asked_for_through_middleware(site: Site, websockets: Any) -> None:
-    if "asgi" not in site.kinds:
-        pytest.skip("no event loop, no ASGI")
     known = credentials("a", "a")
     with site.server.connect() as connection:
         websockets.handshake(connection, "/asked/asgi/x")
@@ -475,9 +472,8 @@ def test_websocket_is_asked_for_through_middleware(site: Site, websockets: Any) 
             socket.close()
 
 
+@pytest.mark.needs_asgi
 def test_websocket_on_http_2_is_asked_for_through_middleware(site: Site, websockets: Any) -> None:
-    if "asgi" not in site.kinds:
-        pytest.skip("no event loop, no ASGI")
     with websockets.H2Connection(site.server) as connection:
         assert connection.open("/asked/asgi/x").status() == 401
         for path in ("/asked/asgi/x", "/packed/asgi/x"):

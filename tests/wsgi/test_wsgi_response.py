@@ -67,6 +67,10 @@ def test_exc_info_in_the_first_call_is_allowed(server: Server) -> None:
     assert server.get("/exc-info-first").status == 503
 
 
+def test_exc_info_may_be_given_by_name(server: Server) -> None:
+    assert server.get("/exc-info-by-name").status == 503
+
+
 def test_exc_info_none_is_as_none_given(server: Server) -> None:
     assert server.get("/exc-info-none").body == b"ok"
 

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::awaitable::{Awaitable, Conversation, Until};
+use super::deadline::Answering;
 use super::engine::LoopContext;
 use super::task::Outcome;
 use crate::http::{Request, RequestHead, ResponseWriter};
@@ -59,6 +60,11 @@ impl Chat {
             receive: object.getattr(py, intern!(py, "receive"))?,
             send: object.getattr(py, intern!(py, "send"))?,
         })
+    }
+
+    /// What its handshake has to do with deadlines.
+    pub(super) fn answering(&self) -> Arc<dyn Answering> {
+        self.talk.clone()
     }
 
     pub(super) fn conclude(self, py: Python<'_>, outcome: Outcome) {

@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::message::{connect, disconnect, received};
 use crate::asgi::awaitable::{Conversation, Until, gone};
+use crate::asgi::deadline::Answering;
 use crate::asgi::engine::LoopContext;
 use crate::asgi::message;
 use crate::asgi::task::Outcome;
@@ -67,6 +68,16 @@ pub(super) struct Talk {
 enum Received {
     Message(Message),
     Closed(Closed),
+}
+
+impl Answering for Talk {
+    fn answered(&self) -> bool {
+        match &*lock(&self.stage) {
+            Stage::Connecting(..) => false,
+            Stage::Denying(_, writer) => writer.ended(),
+            Stage::Open(_) | Stage::Over => true,
+        }
+    }
 }
 
 impl Talk {

@@ -1,5 +1,6 @@
 //! How many requests may wait, and for how long.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -121,17 +122,28 @@ impl Baton {
         schedule.ready.pop_back().or_else(|| schedule.slow.pop_back())
     }
 
-    /// Streams that have gone on for a while no longer take a thread from other requests.
+    /// Streams that have gone on for a while no longer take a thread from other requests, and what
+    /// is of their kinds gives way to other requests too.
     fn count_streams(self: &Arc<Self>, now: u32) {
         let mut schedule = self.schedule();
-        let mut more = 0;
+        let (mut more, mut news) = (0, false);
         for stream in &mut schedule.extra.streams {
-            if !stream.waits && now - stream.since >= STREAM_PATIENCE {
-                stream.waits = true;
-                more += 1;
+            if now - stream.since >= STREAM_PATIENCE {
+                if let Some(kind) = stream.kind.take() {
+                    self.costs.note_slow(kind);
+                    news = true;
+                }
+                more += usize::from(!std::mem::replace(&mut stream.waits, true));
             }
         }
         schedule.waiting += more;
+        if news && self.max_threads > 1 {
+            let waiting = std::mem::take(&mut schedule.ready);
+            let (slow, ready): (VecDeque<_>, _) =
+                waiting.into_iter().partition(|job| self.costs.is_slow(job.kind));
+            schedule.ready = ready;
+            schedule.slow.extend(slow);
+        }
         // The system may have threads again.
         schedule.refused = false;
         // Whatever has changed without a word: nothing waits for longer than a tick.

@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use crate::costs::Costs;
+use crate::costs::{Costs, Kind};
 use crate::crew::Crew;
 use crate::http::{Request, ResponseWriter};
 use crate::server::{Driver, Server};
@@ -78,6 +78,8 @@ thread_local! {
     static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
     /// Its handler speaks with the client itself, and waits for it as long as it likes.
     static ASIDE: Cell<bool> = const { Cell::new(false) };
+    /// The kind of the request that it runs, or ran last.
+    static KIND: Cell<Option<Kind>> = const { Cell::new(None) };
 }
 
 /// Whether the calling thread runs a handler.

@@ -21,6 +21,8 @@ pub(crate) struct Job {
 /// A response that a worker sends piece by piece.
 pub(super) struct Stream {
     pub(super) worker: usize,
+    /// What it answers.
+    pub(super) kind: Option<costs::Kind>,
     pub(super) since: u32,
     /// It counts as waiting for the network.
     pub(super) waits: bool,

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use pyo3::prelude::*;
 
 use super::schedule::{Schedule, Stream};
-use super::{ASIDE, Baton, WORKER};
+use super::{ASIDE, Baton, KIND, WORKER};
 use crate::team::{EXTRA_THREADS, Holder, Team};
 use crate::wake::park_until;
 
@@ -77,7 +77,7 @@ impl Baton {
             // Where others wait it gives way at once, as long as these are not too many.
             let waits = schedule.jobs_need_a_thread()
                 && schedule.waiting < STREAMS_AT_ONCE * self.max_threads;
-            schedule.extra.streams.push(Stream { worker, since, waits });
+            schedule.extra.streams.push(Stream { worker, kind: KIND.get(), since, waits });
             if waits {
                 schedule.waiting += 1;
                 self.call_for_waiting_jobs(schedule);
@@ -110,7 +110,7 @@ impl Baton {
         if !ASIDE.replace(true) {
             let mut schedule = self.schedule();
             schedule.waiting += 1;
-            schedule.extra.streams.push(Stream { worker, since: 0, waits: true });
+            schedule.extra.streams.push(Stream { worker, kind: KIND.get(), since: 0, waits: true });
             self.call_for_waiting_jobs(schedule);
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use super::schedule::{Job, Schedule};
-use super::{ASIDE, Baton, WORKER, limits};
+use super::{ASIDE, Baton, KIND, WORKER, limits};
 use crate::team::{Holder, STREAK, Team};
 
 /// A thread without work for this long ends.
@@ -195,6 +195,7 @@ impl Baton {
             let allowed = (timeout, "request_timeout");
             self.deadlines.enter(py, since + limits::ticks(timeout), allowed, &request.head);
         }
+        KIND.set(Some(kind));
         let run = AssertUnwindSafe(|| self.handler.handle(py, self, request, writer));
         if catch_unwind(run).is_err() {
             log::error!(target: "gohttp.server", "a handler panicked; the request was answered with 500");

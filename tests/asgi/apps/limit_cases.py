@@ -23,7 +23,10 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def chat(scope: Scope, receive: Receive, send: Send) -> None:
-    """Sends back what comes; `end` ends it from this side, `raise` by an error."""
+    """Sends back what comes; `end` ends it from this side, `raise` by an error. At `/never` it is
+    never accepted."""
+    if scope["path"] == "/never":
+        return await noting(scope, sleeps_long())
     assert (await receive())["type"] == "websocket.connect"
     await send({"type": "websocket.accept"})
     note(scope, "begun")

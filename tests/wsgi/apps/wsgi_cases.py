@@ -154,6 +154,13 @@ def exc_info_first(_environ: Environ, start_response: StartResponse) -> list[byt
     return [b"sorry"]
 
 
+@at("/exc-info-by-name")
+def exc_info_by_name(_environ: Environ, start_response: Any) -> list[bytes]:
+    start_response("200 OK", TEXT)
+    start_response("503 Sorry", TEXT, exc_info=_error())
+    return [b"sorry"]
+
+
 @at("/exc-info-after")
 def exc_info_after(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
     start_response("200 OK", TEXT)
