@@ -35,7 +35,13 @@ test: $(VENV)/.tests ## Build, then run the whole test suite (TESTS=tests/wsgi f
 	@cargo test --no-default-features --features c --lib --tests
 	@cargo test --no-default-features --features c --doc
 	$(call say,Python tests over real sockets)
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS) || $(MAKE) --no-print-directory test-again
+
+# Some tests measure time, and a second test beside them takes it: what failed is run again, alone.
+.PHONY: test-again
+test-again:
+	$(call say,once more and alone: the tests that failed)
+	@$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(TESTS)
 
 .PHONY: check
 check: $(VENV)/.check $(VENV)/.built ## Formatting and lints: rustfmt clippy rustdoc ruff mypy

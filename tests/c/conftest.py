@@ -13,7 +13,7 @@ def _built() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test waits for the build."""
-    mine = [item for item in items if "tests/c/" in item.nodeid or item.nodeid.startswith("c/")]
-    if mine:
-        mine[0].add_marker(pytest.mark.timeout(programs.BUILD_TIMEOUT + 60))
+    """The first test of each file may wait for the build."""
+    mine = [i for i in items if "tests/c/" in i.nodeid or i.nodeid.startswith("c/")]
+    for first in {item.path: item for item in reversed(mine)}.values():
+        first.add_marker(pytest.mark.timeout(programs.BUILD_TIMEOUT + 60))

@@ -1,5 +1,6 @@
 """Programs in C: built by make, started, and asked over raw sockets."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -22,15 +23,24 @@ BUILD_TIMEOUT = 900.0  # seconds; the library is built with all optimisation
 def build() -> None:
     """Build the library and all programs, if that has not been done."""
     targets = [f"build/c/{name}" for name in PROGRAMS]
-    made = subprocess.run(
-        ["make", "--no-print-directory", *targets],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=BUILD_TIMEOUT,
-        check=False,
-    )
+    with one_at_a_time():
+        made = subprocess.run(
+            ["make", "--no-print-directory", *targets],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_TIMEOUT,
+            check=False,
+        )
     assert made.returncode == 0, made.stdout + made.stderr
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Tests that run side by side would build into the same place."""
+    with (ROOT / "Makefile").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def tools_missing() -> str | None:

@@ -13,7 +13,7 @@ def _built() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test waits for the build."""
+    """The first test of each file may wait for the build."""
     mine = [i for i in items if "tests/hosts/" in i.nodeid or i.nodeid.startswith("hosts/")]
-    if mine:
-        mine[0].add_marker(pytest.mark.timeout(hosts.BUILD_TIMEOUT + 60))
+    for first in {item.path: item for item in reversed(mine)}.values():
+        first.add_marker(pytest.mark.timeout(hosts.BUILD_TIMEOUT + 60))
