@@ -80,11 +80,13 @@ impl Costs {
     }
 
     /// Notes that a handler of this kind goes on for long, without waiting for its end.
+    #[cfg(feature = "python")]
     pub(crate) fn note_slow(&self, kind: Kind) {
         self.averages[kind.place()].fetch_max(MOST, Relaxed);
     }
 
     /// Whether a kind is known to be slow.
+    #[cfg(feature = "python")]
     pub(crate) fn is_slow(&self, kind: Kind) -> bool {
         self.averages[kind.place()].load(Relaxed) > SLOW
     }
@@ -130,6 +132,7 @@ mod tests {
         assert!(slow(&costs));
     }
 
+    #[cfg(feature = "python")]
     #[test]
     fn a_kind_that_goes_on_for_long_is_slow_before_its_first_end() {
         let costs = Costs::new();

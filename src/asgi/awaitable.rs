@@ -12,7 +12,7 @@ use pyo3::exceptions::{PyConnectionResetError, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::engine::LoopContext;
+use super::context::LoopContext;
 use super::inbox::future_waker;
 use crate::bridge::app;
 use crate::http::WriteError;

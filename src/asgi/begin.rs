@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use super::engine::LoopContext;
+use super::context::LoopContext;
 use super::inbox::Arrived;
 use crate::bridge::log_sink::app_error;
 use crate::bridge::places::Place;

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,11 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySet};
-use tokio::io::unix::AsyncFd;
 
 use super::app::AsgiApp;
-use super::awaitable::Awaitable;
-use super::begin::Admitted;
-use super::deadline::Deadlines;
+use super::context::LoopContext;
 use super::inbox::{Arrived, Bell, Inbox, InboxDispatch, Waiting};
+use super::loop_epoll::LoopEpoll;
 use super::watch::{self, Driven, Watch};
 use crate::bridge::baton::Baton;
 use crate::bridge::descriptors::listeners;
@@ -27,53 +25,9 @@ use crate::bridge::interrupt::Ident;
 use crate::bridge::mount::Mount;
 use crate::bridge::places::Places;
 use crate::bridge::settings::Settings;
-use crate::config::WebSocketConfig;
 use crate::http::Dispatch;
-use crate::pace::Pace;
 use crate::server::{Driver, Server, TakenSignals};
 use crate::wake::lock;
-
-/// What requests need of the loop that they run on.
-pub(super) struct LoopContext {
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) event_loop: Py<PyAny>,
-    pub(super) done: Py<Awaitable>,
-    /// The application, if there is but one.
-    pub(super) app: Option<Arc<AsgiApp>>,
-    pub(super) websocket: WebSocketConfig,
-    /// `asyncio.Task` and its keywords, where tasks can start eagerly.
-    pub(super) eager: Option<(Py<PyAny>, Py<PyDict>)>,
-    /// Tasks that have not ended: asyncio itself holds them only weakly.
-    pub(super) tasks: Py<PySet>,
-    /// With `request_timeout` only.
-    pub(super) deadlines: Option<Arc<Deadlines>>,
-    /// When requests are begun, where the loop drives the engine.
-    pub(super) pace: Pace<Admitted>,
-    pub(super) places: Arc<Places>,
-}
-
-/// The asyncio selector's epoll descriptor, watched from the runtime.
-struct Inner {
-    epoll: AsyncFd<OwnedFd>,
-    /// Events may wait in it: it is edge-triggered from here, so it has to be read until empty.
-    ready: bool,
-}
-
-impl Inner {
-    /// Takes an edge. It is taken before the descriptor is read, never after: whatever comes while
-    /// it is read makes another.
-    fn look(&mut self, cx: &mut Context<'_>) {
-        if self.ready {
-            return;
-        }
-        if let Poll::Ready(edge) = self.epoll.poll_read_ready(cx) {
-            self.ready = true;
-            if let Ok(mut edge) = edge {
-                edge.clear_ready();
-            }
-        }
-    }
-}
 
 /// What the loop has to do when it comes back from the engine, requests apart.
 #[derive(Default)]
@@ -112,7 +66,7 @@ pub(crate) struct AsgiEngine {
     places: Arc<Places>,
     /// Runs what is no coroutine, where there is such.
     baton: OnceLock<Arc<Baton>>,
-    inner: std::sync::Mutex<Option<Inner>>,
+    epoll: Mutex<Option<LoopEpoll>>,
     signals: OnceLock<TakenSignals>,
     /// The loop knows that the server has stopped.
     told: AtomicBool,
@@ -143,7 +97,7 @@ impl AsgiEngine {
             context: OnceLock::new(),
             places: Arc::default(),
             baton: OnceLock::new(),
-            inner: std::sync::Mutex::new(None),
+            epoll: Mutex::new(None),
             signals: OnceLock::new(),
             told: AtomicBool::new(false),
             woken: AtomicBool::new(false),
@@ -167,30 +121,23 @@ impl AsgiEngine {
     }
 
     /// Watches an epoll descriptor, which becomes ours, so that `drive` returns when it has events.
-    #[expect(unsafe_code, reason = "a descriptor comes as a number from Python")]
     fn watch(&self, epoll: RawFd) -> PyResult<()> {
-        // SAFETY: `gohttp._selector` makes this descriptor for us with `os.dup` and forgets it.
-        let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
         let _entered = self.core.driver.enter();
-        // SAFETY: the descriptor is owned by the `AsyncFd` itself and never replaced.
-        let epoll =
-            unsafe { AsyncFd::register_with_interest(epoll, tokio::io::Interest::READABLE) }
-                .map_err(std::io::Error::from)?;
-        *lock(&self.inner) = Some(Inner { epoll, ready: false });
+        *lock(&self.epoll) = Some(LoopEpoll::watch(epoll)?);
         Ok(())
     }
 
     /// Forgets the descriptor given to `watch`.
     fn unwatch(&self) {
         let _entered = self.core.driver.enter();
-        lock(&self.inner).take();
+        lock(&self.epoll).take();
     }
 
     /// The watched descriptor had no events: wait for the next edge. One that has come meanwhile
     /// is seen by the next `drive`.
     fn quiet(&self) {
-        if let Some(inner) = &mut *lock(&self.inner) {
-            inner.ready = false;
+        if let Some(epoll) = &mut *lock(&self.epoll) {
+            epoll.quiet();
         }
     }
 
@@ -275,13 +222,10 @@ impl AsgiEngine {
         self.baton.get().is_none_or(|baton| baton.finish(py))
     }
 
-    /// Gives places back and cancels what is too late, as the server has it done until it stops.
+    /// Does what is due every 250 ms, which the server asks for until it stops.
     fn tick(&self, py: Python<'_>) {
         if let Some(context) = self.context.get() {
-            context.places.tick();
-            if let Some(deadlines) = &context.deadlines {
-                deadlines.check(py);
-            }
+            context.tick(py);
         }
     }
 
@@ -337,27 +281,9 @@ impl AsgiEngine {
     ) -> PyResult<()> {
         let listeners = listeners(descriptors)?;
         let config = settings.engine()?;
-        let eager = if py.version_info() >= (3, 12) {
-            let keywords = PyDict::new(py);
-            keywords.set_item("loop", &event_loop)?;
-            keywords.set_item("eager_start", true)?;
-            Some((py.import("asyncio")?.getattr("Task")?.unbind(), keywords.unbind()))
-        } else {
-            None
-        };
         self.places.allow(settings.max_tasks());
-        let context = LoopContext {
-            inbox: self.inbox.clone(),
-            event_loop,
-            done: Py::new(py, Awaitable::done())?,
-            app: only,
-            websocket: settings.websocket(),
-            eager,
-            tasks: PySet::empty(py)?.unbind(),
-            deadlines: settings.asgi_timeout().map(|timeout| Arc::new(Deadlines::new(timeout))),
-            pace: Pace::default(),
-            places: self.places.clone(),
-        };
+        let (inbox, places) = (self.inbox.clone(), self.places.clone());
+        let context = LoopContext::new(py, only, event_loop, settings, inbox, places)?;
         let signals = settings.signals(&self.core.driver)?;
         let thread = Ident::current(py)?.number();
         let slow = settings.slow_callback().map(|after| (after, thread));
@@ -407,11 +333,7 @@ impl AsgiEngine {
         let waiting = self.context.get().is_some_and(|context| context.pace.waiting() > 0);
         let mut timer: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
         self.core.driver.drive(|cx| {
-            let mut inner = lock(&self.inner);
-            if let Some(inner) = &mut *inner {
-                inner.look(cx);
-            }
-            let ready = inner.as_ref().is_some_and(|inner| inner.ready);
+            let ready = lock(&self.epoll).as_mut().is_some_and(|epoll| epoll.look(cx));
             // The lock of the wake queue stands between a thread's storing this and our looking.
             woken |= self.woken.load(Relaxed) && self.woken.swap(false, Relaxed);
             let stopped = !self.told.load(Relaxed)

@@ -12,8 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::awaitable::{Awaitable, Conversation, Until, gone};
+use super::context::LoopContext;
 use super::deadline::Answering;
-use super::engine::LoopContext;
 use super::message::{self, Sent};
 use super::task::Outcome;
 use crate::bridge::app;

@@ -4,11 +4,13 @@
 mod app;
 mod awaitable;
 mod begin;
+mod context;
 mod deadline;
 mod engine;
 mod exchange;
 mod extension;
 mod inbox;
+mod loop_epoll;
 mod message;
 mod scope;
 mod task;

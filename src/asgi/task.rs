@@ -8,8 +8,8 @@ use pyo3::types::PyDict;
 
 use super::app::{AsgiApp, AsgiMount};
 use super::begin::Admitted;
+use super::context::LoopContext;
 use super::deadline::{Answering, Deadlines};
-use super::engine::LoopContext;
 use super::exchange::Handles;
 use super::websocket::Chat;
 use crate::bridge::app;

@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::awaitable::{Awaitable, Conversation, Until};
+use super::context::LoopContext;
 use super::deadline::Answering;
-use super::engine::LoopContext;
 use super::task::Outcome;
 use crate::http::{Request, RequestHead, ResponseWriter};
 use crate::websocket::Handshake;

@@ -11,8 +11,8 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::message::{connect, disconnect, received};
 use crate::asgi::awaitable::{Conversation, Until, gone};
+use crate::asgi::context::LoopContext;
 use crate::asgi::deadline::Answering;
-use crate::asgi::engine::LoopContext;
 use crate::asgi::message;
 use crate::asgi::task::Outcome;
 use crate::bridge::app;
