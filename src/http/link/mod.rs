@@ -8,9 +8,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::body::BodyError;
@@ -21,10 +19,12 @@ use super::response::ResponseHead;
 use super::upgrade::Upgrade;
 use crate::wake::{WakeQueue, lock};
 
+mod outgoing;
 mod own;
 mod upload;
 mod waiters;
 
+pub use outgoing::{Due, Outgoing, Progress};
 pub(crate) use own::OwnLink;
 use upload::Upload;
 use waiters::{register_waiter, wake, wake_all};
@@ -39,60 +39,6 @@ pub struct LinkWaker {
     pub task: Waker,
     /// The runtime that the task lives on.
     pub queue: Arc<WakeQueue>,
-}
-
-/// By when the response must be complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Due {
-    /// As the settings say.
-    #[default]
-    Settings,
-    /// Its handler may take as long as it likes.
-    Never,
-    /// By then.
-    At(Instant),
-}
-
-/// How far the response is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// More may come.
-    Open,
-    /// All has been given.
-    Complete,
-    /// It will never be complete: the client must not take it for whole.
-    Aborted,
-}
-
-/// The parts of a response that a connection takes at once.
-#[derive(Debug)]
-pub struct Outgoing {
-    /// Interim responses (1xx) to be sent before the head.
-    pub interim: Vec<ResponseHead>,
-    /// The head, the first time only.
-    pub head: Option<ResponseHead>,
-    /// Pieces of the body in order, none of them empty.
-    pub body: SmallVec<[Part; 1]>,
-    /// Fields that follow the body (RFC 9110 section 6.5), with the end only.
-    pub trailers: Option<Box<ResponseHead>>,
-    /// How far the response is after these parts.
-    pub progress: Progress,
-    /// By when it must be complete.
-    pub due: Due,
-}
-
-impl Outgoing {
-    /// A whole body.
-    pub(crate) fn whole(body: Bytes) -> Self {
-        Self {
-            interim: Vec::new(),
-            head: None,
-            body: SmallVec::from_buf([Part::Data(body)]),
-            trailers: None,
-            progress: Progress::Complete,
-            due: Due::Settings,
-        }
-    }
 }
 
 #[derive(Debug)]
