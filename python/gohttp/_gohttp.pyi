@@ -72,7 +72,7 @@ class AsgiEngine:
         """
     def tick(self, /) -> None:
         """
-        Gives places back and cancels what is too late, as the server has it done until it stops.
+        Does what is due every 250 ms, which the server asks for until it stops.
         """
     def unwatch(self, /) -> None:
         """
