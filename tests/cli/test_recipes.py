@@ -22,8 +22,10 @@ ROTATED = """
 """
 STUCK = """
     import faulthandler
+    import os
     import signal
     import time
+    from pathlib import Path
 
     faulthandler.register(signal.SIGUSR1, all_threads=True)
 
@@ -34,7 +36,10 @@ STUCK = """
         return [b"hello"]
 
     def waits_for_ever():
-        time.sleep(3)
+        Path("stuck.new").write_text(str(os.getpid()))
+        os.rename("stuck.new", "stuck")
+        while not Path("go").exists():
+            time.sleep(0.01)
 """
 
 
@@ -67,13 +72,9 @@ def test_stacks_of_a_stuck_worker_without_a_deadline(workers: int, write_app) ->
         server.connect() as client,
     ):
         client.send_request("GET", "/stuck")
-        time.sleep(0.3)
-        pids = [server.pid]
-        if workers > 1:
-            children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
-            pids = [int(pid) for pid in children.split()]
-        for pid in pids:
-            os.kill(pid, signal.SIGUSR1)
-            time.sleep(0.3)  # two at once would write into each other
+        stuck = app.cwd / "stuck"
+        wait_until(stuck.exists, "a worker to have the request")
+        os.kill(int(stuck.read_text()), signal.SIGUSR1)
         server.wait_for_log("in waits_for_ever")
+        (app.cwd / "go").touch()
         assert client.read_response().status == 200

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ APP = """
     def app(environ, start_response):
         start_response("200 OK", [("Content-Type", "text/plain")])
         if environ["PATH_INFO"] == "/slow":
+            pathlib.Path("begun").touch()
             time.sleep(1)
         return [f"{os.getpid()} {MARK}".encode()]
 """
@@ -32,6 +32,11 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def begun(directory: Path) -> None:
+    """Returns when a worker has the slow request; it has a second to answer."""
+    wait_until((directory / "begun").exists, "a worker to have the request")
 
 
 def answer(server: Server) -> tuple[int, str]:
@@ -79,7 +84,7 @@ def test_stop_ends_all(app, number: int) -> None:
 def test_stop_waits_for_a_request_in_flight(app) -> None:
     with gohttp_serve(app.target, cwd=app.cwd, workers=2) as server, server.connect() as client:
         client.send_request("GET", "/slow")
-        time.sleep(0.3)  # until a worker has it: nothing outside tells when
+        begun(app.cwd)
         server.signal()
         assert client.read_response().status == 200
         assert server.wait() == 0
@@ -88,7 +93,7 @@ def test_stop_waits_for_a_request_in_flight(app) -> None:
 def test_control_c_reaches_the_whole_group_and_is_still_graceful(app) -> None:
     with gohttp_serve(app.target, cwd=app.cwd, workers=2) as server, server.connect() as client:
         client.send_request("GET", "/slow")
-        time.sleep(0.3)
+        begun(app.cwd)
         for pid in (server.pid, *children(server.pid)):
             os.kill(pid, signal.SIGINT)
         assert client.read_response().status == 200
@@ -99,7 +104,7 @@ def test_term_for_the_whole_group_is_still_graceful(app) -> None:
     """As systemd does it: every process of the service gets SIGTERM."""
     with gohttp_serve(app.target, cwd=app.cwd, workers=2) as server, server.connect() as client:
         client.send_request("GET", "/slow")
-        time.sleep(0.3)
+        begun(app.cwd)
         for pid in (*children(server.pid), server.pid):
             os.kill(pid, signal.SIGTERM)
         assert client.read_response().status == 200
@@ -111,7 +116,7 @@ def test_second_signal_stops_at_once(app) -> None:
         workers = children(server.pid)
         with server.connect() as client:
             client.send_request("GET", "/slow")
-            time.sleep(0.3)
+            begun(app.cwd)
             server.signal()
             server.wait_for_log("stopping 2 workers")
             server.signal()

@@ -65,6 +65,7 @@ R test_wsgi_response.py, T test_wsgi_threads.py, H this file.
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -508,11 +509,14 @@ def test_early_answer_to_an_upload_reaches_the_client(server: Server) -> None:
     with server.connect() as connection:
         connection.send_request("POST", "/answer-early", [("Content-Length", str(500 * MIB))])
         sent = threading.Event()
+        pieces = 0
 
         def go_on_sending() -> None:
+            nonlocal pieces
             try:
                 for _ in range(50):
                     connection.socket.sendall(bytes(64 * 1024))
+                    pieces += 1
                     time.sleep(0.005)
             except OSError:
                 pass  # it may be closed in the end, with the answer read
@@ -520,7 +524,10 @@ def test_early_answer_to_an_upload_reaches_the_client(server: Server) -> None:
 
         thread = threading.Thread(target=go_on_sending, daemon=True)
         thread.start()
-        time.sleep(0.2)  # the answer lies in the socket: a reset would take it away
+        assert connection.socket.recv(1, socket.MSG_PEEK) == b"H"
+        # The answer lies in the socket while more is sent: a reset would take it away.
+        enough = pieces + 20
+        wait_until(lambda: sent.is_set() or pieces >= enough, "more to be sent")
         response = connection.read_response()
         assert (response.status, response.body) == (413, b"enough")
         assert response.header("connection") == "close"
