@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any, cast
 
 from gohttp import GohttpError, _gohttp, early_stop
@@ -54,8 +54,7 @@ def serve(app: object, settings: Any, descriptors: list[int], on_ready: OnReady)
             return ends
     finally:
         host.forget()
-        if _in_main_thread():
-            signal.set_wakeup_fd(-1)
+        _wake_by(-1)
 
 
 async def serve_on_running_loop(
@@ -142,12 +141,15 @@ class _OnOneThread:
 def _wake_for_signals(loop: asyncio.AbstractEventLoop) -> None:
     """Have Python's own signal handlers run at once: the engine sleeps through signals."""
     pipe = getattr(loop, "_csock", None)  # what asyncio uses for its own handlers
-    if pipe is not None and _in_main_thread():
-        signal.set_wakeup_fd(pipe.fileno(), warn_on_full_buffer=False)
+    if pipe is not None:
+        _wake_by(pipe.fileno())
 
 
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
+def _wake_by(descriptor: int) -> None:
+    if threading.current_thread() is threading.main_thread():
+        # In a Rust program, threading of 3.11 and 3.12 may take another thread for the main one.
+        with suppress(ValueError):
+            signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
 
 
 class _Beside:

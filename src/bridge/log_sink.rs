@@ -134,7 +134,8 @@ fn logger<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
 pub(crate) fn app_error(py: Python<'_>, message: &str, error: &PyErr) {
     let emitted = (|| {
         let kwargs = PyDict::new(py);
-        kwargs.set_item("exc_info", error.value(py))?;
+        // `value` alone has no traceback before Python 3.12.
+        kwargs.set_item("exc_info", error.clone_ref(py).into_value(py))?;
         logger(py, "gohttp.error")?.call_method("error", ("%s", message), Some(&kwargs))
     })();
     if let Err(error) = emitted {
