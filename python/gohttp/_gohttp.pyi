@@ -2,8 +2,8 @@
 The engine and the faces, compiled.
 """
 
-from _typeshed import Incomplete, ReadableBuffer, SupportsGetItem
-from collections.abc import Awaitable, Iterator
+from _typeshed import Incomplete, ReadableBuffer, SupportsGetItem, SupportsKeysAndGetItem
+from collections.abc import Awaitable, Iterable, Iterator
 from gohttp._request import Form, Values
 from gohttp._response import EventStream
 from gohttp._websocket import AsyncWebSocket
@@ -102,7 +102,8 @@ class FileWrapper:
 class Headers:
     """
     Header fields: names without regard to case, in the order they came, a name as often as it
-    came. `headers[name]` is the first value; a request's headers cannot be changed.
+    came. `headers[name]` is the first value; a request's headers cannot be changed. To
+    `isinstance` it is a `collections.abc.MutableMapping`.
     """
     def __contains__(self, name: str, /) -> bool: ...
     def __delitem__(self, name: str, /) -> None: ...
@@ -112,12 +113,17 @@ class Headers:
     def __repr__(self, /) -> str: ...
     def __setitem__(self, name: str, value: str, /) -> None:
         """
-        Replaces all values of the name by one. Raises `TypeError` for a request's fields, and in
-        trailers `ValueError` for what cannot stand there (RFC 9110 section 6.5.1).
+        Replaces all values of the name by one. Raises `TypeError` for a request's fields,
+        `ValueError` for what no header can hold (RFC 9110 section 5) and, in trailers, for what
+        cannot stand there (section 6.5.1).
         """
     def add(self, /, name: str, value: str) -> None:
         """
         Adds a value beside those that the name has. Raises as setting one does.
+        """
+    def clear(self, /) -> None:
+        """
+        Removes all fields. Raises `TypeError` for a request's.
         """
     def get(self, /, name: str, default: str | None = None) -> str | None:
         """
@@ -134,6 +140,27 @@ class Headers:
     def keys(self, /) -> list[str]:
         """
         The names, a repeated one as often as it came.
+        """
+    def pop(self, /, name: str, default: Any = ...) -> Any:
+        """
+        Removes all values of the name, and gives the first; without one `default`, and without
+        that raises `KeyError`. `TypeError` for a request's fields.
+        """
+    def popitem(self, /) -> tuple[str, str]:
+        """
+        Removes the last field and gives its name and value. Raises `KeyError` if there is none,
+        `TypeError` for a request's fields.
+        """
+    def setdefault(self, /, name: str, default: str) -> str:
+        """
+        The first value of the name, which is set to `default` if there is none. Raises as setting
+        one does.
+        """
+    def update(self, other: SupportsKeysAndGetItem[str, str] | Iterable[tuple[str, str]] | None = None, /, **fields: "str") -> None:
+        """
+        Sets fields as those of a dictionary: of a mapping or of pairs, then those named. All values
+        of a name give way to the new one; what other `Headers` hold several times is kept so.
+        Raises as setting one does; the fields before a wrong one are set.
         """
     def values(self, /) -> list[str]:
         """

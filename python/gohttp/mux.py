@@ -2,11 +2,11 @@
 
 import inspect
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal, TypeVar, overload
 
 from gohttp import _gohttp
-from gohttp._gohttp import Layer, Request, ResponseWriter
+from gohttp._gohttp import Headers, Layer, Request, ResponseWriter
 from gohttp.interface import Interface, UnknownInterface, contradiction, detect_interface
 
 Handler = (
@@ -17,6 +17,8 @@ Signature = Literal["gohttp_handler", "FuncPtr"]
 H = TypeVar("H", bound=Callable[..., Any])
 
 _ABSENT: Any = object()
+
+MutableMapping.register(Headers)  # a class of Rust's has no bases of Python's
 
 
 class Mux:

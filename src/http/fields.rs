@@ -141,22 +141,30 @@ const NO_TRAILERS: [&str; 29] = [
     "www-authenticate",
 ];
 
+/// Whether a field may stand in a header (RFC 9110 sections 5.1 and 5.5).
+///
+/// # Errors
+/// [`FieldError`] if the name or the value may not.
+pub fn check_field(name: &[u8], value: &[u8]) -> Result<(), FieldError> {
+    if !is_token(name) {
+        return Err(FieldError::Name(String::from_utf8_lossy(name).into_owned()));
+    }
+    if !is_field_value(value) {
+        return Err(FieldError::Value(String::from_utf8_lossy(name).into_owned()));
+    }
+    Ok(())
+}
+
 /// Whether a well-formed field may follow the body.
 ///
 /// # Errors
 /// [`FieldError`] if it may not, or is malformed.
 pub fn check_trailer(name: &[u8], value: &[u8]) -> Result<(), FieldError> {
-    let text = || String::from_utf8_lossy(name).into_owned();
-    if !is_token(name) {
-        return Err(FieldError::Name(text()));
-    }
-    if !is_field_value(value) {
-        return Err(FieldError::Value(text()));
-    }
+    check_field(name, value)?;
     let lower = name.to_ascii_lowercase();
     let refused = |known: &&str| known.as_bytes() == lower;
     if is_hop_by_hop(name) || lower.starts_with(b"if-") || NO_TRAILERS.iter().any(refused) {
-        return Err(FieldError::Trailer(text()));
+        return Err(FieldError::Trailer(String::from_utf8_lossy(name).into_owned()));
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(crate) use accept::coding_weights;
 pub use body::{BodyError, BodyEvent, BodySink};
 pub(crate) use dispatch::TICK;
 pub use dispatch::{ConnInfo, Dispatch, Kept, Peer, Prebuffer, Room};
-pub use fields::{FieldError, check_trailer, is_field_value, is_token};
+pub use fields::{FieldError, check_field, check_trailer, is_field_value, is_token};
 pub(crate) use fields::{list_has, parse_content_length};
 pub use file_part::{FilePart, Part};
 pub use filter::{Filter, Leaving, Recoder};

@@ -1,7 +1,7 @@
 //! A response's head: status and fields, kept as the lines that HTTP/1 sends.
 
 use super::fields::{
-    FieldError, is_field_value, is_hop_by_hop, is_token, list_has, parse_content_length,
+    FieldError, check_field, is_field_value, is_hop_by_hop, list_has, parse_content_length,
 };
 
 /// Status and header fields of a response.
@@ -57,12 +57,7 @@ impl ResponseHead {
     /// # Errors
     /// [`FieldError`] if the name or the value may not stand in a header.
     pub fn push(&mut self, name: &[u8], value: &[u8]) -> Result<bool, FieldError> {
-        if !is_token(name) {
-            return Err(FieldError::Name(String::from_utf8_lossy(name).into_owned()));
-        }
-        if !is_field_value(value) {
-            return Err(FieldError::Value(String::from_utf8_lossy(name).into_owned()));
-        }
+        check_field(name, value)?;
         if !self.push_special(name, value)? {
             return Ok(false);
         }

@@ -4,15 +4,16 @@ use std::sync::Mutex;
 
 use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyDict, PyList};
 
-use super::typed::{TextIterator, Typed};
+use super::typed::{Fallback, Fields, TextIterator, Typed};
 use crate::bridge::convert::from_latin1;
-use crate::http::{RequestHead, check_trailer};
+use crate::http::{FieldError, RequestHead, check_field, check_trailer, parse_content_length};
 use crate::wake::lock;
 
 /// Header fields: names without regard to case, in the order they came, a name as often as it
-/// came. `headers[name]` is the first value; a request's headers cannot be changed.
+/// came. `headers[name]` is the first value; a request's headers cannot be changed. To
+/// `isinstance` it is a `collections.abc.MutableMapping`.
 #[pyclass(frozen, mapping, module = "gohttp._gohttp")]
 pub(crate) struct Headers {
     fields: Mutex<Vec<(String, String)>>,
@@ -24,10 +25,9 @@ pub(crate) struct Headers {
 pub(super) enum Kind {
     /// A request's: they cannot be changed.
     Request,
-    /// Those before a response's body; they are checked when they are sent.
+    /// Those before a response's body.
     Response,
-    /// Those behind it; they are checked as they are set, since they are sent when the handler has
-    /// ended.
+    /// Those behind it.
     Trailers,
 }
 
@@ -86,17 +86,57 @@ impl Headers {
         Ok(())
     }
 
+    /// Whether the field may be set: an error names the line of the handler that does it.
     fn check(&self, name: &str, value: &str) -> PyResult<()> {
         self.check_writable()?;
+        let value = from_latin1(value.trim()).ok_or_else(|| {
+            let kind = if self.kind == Kind::Trailers { "trailer" } else { "header" };
+            PyValueError::new_err(format!("{kind} {name:?} holds characters beyond latin-1"))
+        })?;
         if self.kind == Kind::Trailers {
-            let value = from_latin1(value.trim()).ok_or_else(|| {
-                PyValueError::new_err(format!("trailer {name:?} holds characters beyond latin-1"))
-            })?;
             check_trailer(name.as_bytes(), &value)
-                .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        } else {
+            check_field(name.as_bytes(), &value).and_then(|()| check_length(name, &value))
+        }
+        .map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    /// Sets what `other` gives: a mapping, or an iterable of pairs. Fields of other `Headers`
+    /// stay as often as they stand there.
+    fn set_all(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Ok(other) = other.cast::<Self>() {
+            let (fields, names) = (other.get().snapshot(), other.get().names());
+            for (name, value) in &fields {
+                self.check(name, value)?;
+            }
+            let mut own = lock(&self.fields);
+            own.retain(|(known, _)| !names.iter().any(|name| known.eq_ignore_ascii_case(name)));
+            own.extend(fields);
+            return Ok(());
+        }
+        if other.hasattr("keys")? {
+            for name in other.call_method0("keys")?.try_iter()? {
+                let name = name?;
+                let value = other.get_item(&name)?;
+                self.__setitem__(name.extract()?, value.extract()?)?;
+            }
+            return Ok(());
+        }
+        for pair in other.try_iter()? {
+            let [name, value]: [String; 2] = pair?.extract()?;
+            self.__setitem__(name, value)?;
         }
         Ok(())
     }
+}
+
+/// A length that is no number would be found only when the head is sent.
+fn check_length(name: &str, value: &[u8]) -> Result<(), FieldError> {
+    let is_length = name.len() == 14 && name.eq_ignore_ascii_case("content-length");
+    if is_length && parse_content_length(value).is_none() {
+        return Err(FieldError::ContentLength(String::from_utf8_lossy(value).into_owned()));
+    }
+    Ok(())
 }
 
 #[pymethods]
@@ -105,8 +145,9 @@ impl Headers {
         self.first(name).ok_or_else(|| PyKeyError::new_err(name.to_string()))
     }
 
-    /// Replaces all values of the name by one. Raises `TypeError` for a request's fields, and in
-    /// trailers `ValueError` for what cannot stand there (RFC 9110 section 6.5.1).
+    /// Replaces all values of the name by one. Raises `TypeError` for a request's fields,
+    /// `ValueError` for what no header can hold (RFC 9110 section 5) and, in trailers, for what
+    /// cannot stand there (section 6.5.1).
     fn __setitem__(&self, name: String, value: String) -> PyResult<()> {
         self.check(&name, &value)?;
         let mut fields = lock(&self.fields);
@@ -181,5 +222,69 @@ impl Headers {
     /// Pairs of name and value.
     fn items(&self) -> Vec<(String, String)> {
         self.snapshot()
+    }
+
+    /// Sets fields as those of a dictionary: of a mapping or of pairs, then those named. All values
+    /// of a name give way to the new one; what other `Headers` hold several times is kept so.
+    /// Raises as setting one does; the fields before a wrong one are set.
+    #[pyo3(signature = (other=None, /, **fields: "str"))]
+    fn update(
+        &self,
+        other: Option<Fields<'_>>,
+        fields: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        self.check_writable()?;
+        if let Some(Fields(other)) = other {
+            self.set_all(&other)?;
+        }
+        fields.map_or(Ok(()), |fields| self.set_all(fields))
+    }
+
+    /// The first value of the name, which is set to `default` if there is none. Raises as setting
+    /// one does.
+    fn setdefault(&self, name: String, default: String) -> PyResult<String> {
+        self.check(&name, &default)?;
+        let mut fields = lock(&self.fields);
+        if let Some((_, value)) = fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name))
+        {
+            return Ok(value.clone());
+        }
+        fields.push((name, default.clone()));
+        Ok(default)
+    }
+
+    /// Removes all values of the name, and gives the first; without one `default`, and without
+    /// that raises `KeyError`. `TypeError` for a request's fields.
+    #[pyo3(signature = (name, default=Fallback::Absent))]
+    fn pop<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        default: Fallback<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.check_writable()?;
+        match (self.first(name), default) {
+            (Some(value), _) => {
+                lock(&self.fields).retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+                Ok(value.into_pyobject(py)?.into_any())
+            }
+            (None, Fallback::Given(default)) => Ok(default),
+            (None, Fallback::Absent) => Err(PyKeyError::new_err(name.to_string())),
+        }
+    }
+
+    /// Removes the last field and gives its name and value. Raises `KeyError` if there is none,
+    /// `TypeError` for a request's fields.
+    fn popitem(&self) -> PyResult<(String, String)> {
+        self.check_writable()?;
+        lock(&self.fields).pop().ok_or_else(|| PyKeyError::new_err("there are no fields"))
+    }
+
+    /// Removes all fields. Raises `TypeError` for a request's.
+    #[pyo3(name = "clear")]
+    fn remove_all(&self) -> PyResult<()> {
+        self.check_writable()?;
+        self.clear();
+        Ok(())
     }
 }

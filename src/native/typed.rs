@@ -187,3 +187,51 @@ impl<'py> FromPyObject<'_, 'py> for TextOrBytes<'py> {
         Ok(Self(object.to_owned()))
     }
 }
+
+/// An argument that gives fields: `SupportsKeysAndGetItem[str, str] | Iterable[tuple[str, str]]`.
+pub(super) struct Fields<'py>(pub(super) Bound<'py, PyAny>);
+
+impl<'py> FromPyObject<'_, 'py> for Fields<'py> {
+    type Error = Infallible;
+
+    const INPUT_TYPE: PyStaticExpr = PyStaticExpr::BinOp {
+        left: &PyStaticExpr::Subscript {
+            value: &PyStaticExpr::Attribute {
+                value: &PyStaticExpr::Name { id: "_typeshed" },
+                attr: "SupportsKeysAndGetItem",
+            },
+            slice: &PyStaticExpr::Tuple { elts: &[STR, STR] },
+        },
+        op: PyStaticOperator::BitOr,
+        right: &PyStaticExpr::Subscript {
+            value: &PyStaticExpr::Attribute {
+                value: &PyStaticExpr::Name { id: "collections.abc" },
+                attr: "Iterable",
+            },
+            slice: &PyStaticExpr::Subscript {
+                value: &PyStaticExpr::Name { id: "tuple" },
+                slice: &PyStaticExpr::Tuple { elts: &[STR, STR] },
+            },
+        },
+    };
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> Result<Self, Infallible> {
+        Ok(Self(object.to_owned()))
+    }
+}
+
+/// An argument of any type that can be told from none, `None` being one.
+pub(super) enum Fallback<'py> {
+    Absent,
+    Given(Bound<'py, PyAny>),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Fallback<'py> {
+    type Error = Infallible;
+
+    const INPUT_TYPE: PyStaticExpr = ANY;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> Result<Self, Infallible> {
+        Ok(Self::Given(object.to_owned()))
+    }
+}
