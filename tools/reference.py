@@ -42,7 +42,8 @@ CHAPTERS = {
         Entry("_gohttp.pyi", "Request", "gohttp.Request"),
         Entry("_gohttp.pyi", "Headers", "gohttp.Headers"),
         Entry("_request.py", "Values", "gohttp.Values"),
-        Entry("_request.py", "Form", "gohttp.Form"),
+        Entry("_form.py", "Form", "gohttp.Form"),
+        Entry("_form.py", "FormFile", "gohttp.FormFile"),
     ],
     "Responses": [
         Entry("_gohttp.pyi", "ResponseWriter", "gohttp.ResponseWriter"),
@@ -69,6 +70,7 @@ CHAPTERS = {
     ],
     "Exceptions": [
         Entry("__init__.py", "BadRequest", "gohttp.BadRequest"),
+        Entry("__init__.py", "MissingValue", "gohttp.MissingValue"),
         Entry("_timeout.py", "RequestTimeout", "gohttp.RequestTimeout"),
         Entry("_websocket.py", "WebSocketClosed", "gohttp.WebSocketClosed"),
         Entry("__init__.py", "GohttpError", "gohttp.GohttpError"),

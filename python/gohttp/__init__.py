@@ -8,9 +8,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gohttp._form import Form, FormFile
     from gohttp._gohttp import Headers, Request, ResponseWriter, WebSocket
     from gohttp._native_api import route, shutdown
-    from gohttp._request import Form, Values
+    from gohttp._request import Values
     from gohttp._response import EventStream
     from gohttp._run import run
     from gohttp._timeout import RequestTimeout
@@ -25,8 +26,10 @@ __all__ = [
     "BadRequest",
     "EventStream",
     "Form",
+    "FormFile",
     "GohttpError",
     "Headers",
+    "MissingValue",
     "Mux",
     "Request",
     "RequestTimeout",
@@ -70,11 +73,25 @@ class BadRequest(ValueError):
         self.status = self._gohttp_status = status
 
 
+class MissingValue(BadRequest, KeyError):
+    """A query or a form has no value of this `name`: 400, unless the handler says otherwise.
+
+    It is a `KeyError` too, as that of any mapping.
+    """
+
+    def __init__(self, sentence: str, name: str) -> None:
+        super().__init__(sentence)
+        self.name = name
+
+    __str__ = Exception.__str__  # that of a KeyError is for keys
+
+
 _HOMES = {
     "_C_API": "gohttp.c",  # for PyCapsule_Import("gohttp._C_API"), in C
     "AsyncWebSocket": "gohttp._websocket",
     "EventStream": "gohttp._response",
-    "Form": "gohttp._request",
+    "Form": "gohttp._form",
+    "FormFile": "gohttp._form",
     "Headers": "gohttp._gohttp",
     "Mux": "gohttp.mux",
     "Request": "gohttp._gohttp",

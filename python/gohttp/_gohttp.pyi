@@ -4,7 +4,8 @@ The engine and the faces, compiled.
 
 from _typeshed import Incomplete, ReadableBuffer, SupportsGetItem, SupportsKeysAndGetItem
 from collections.abc import Awaitable, Iterable, Iterator
-from gohttp._request import Form, Values
+from gohttp._form import Form
+from gohttp._request import Values
 from gohttp._response import EventStream
 from gohttp._websocket import AsyncWebSocket
 from os import PathLike
@@ -218,8 +219,9 @@ class Request:
     def form(self, /) -> Form:
         """
         The fields and files of a form, `application/x-www-form-urlencoded` or
-        `multipart/form-data`: a `Form`. Files beyond 64 KiB are on disk. Raises `BadRequest` if the
-        body is none or goes beyond limits (128 parts, 8 MiB of fields), and as `read` does.
+        `multipart/form-data`: a `Form`, whose files are closed when the handler has ended. Raises
+        `BadRequest` if the body is none or goes beyond limits (128 parts, 8 MiB of fields), and as
+        `read` does.
         """
     @property
     def headers(self, /) -> Headers:
@@ -238,7 +240,8 @@ class Request:
         """
     def json(self, /) -> Any:
         """
-        What the body, as JSON, says. Raises `BadRequest` if it is none, and as `body` does.
+        What the body, as JSON, says. Raises `BadRequest` if it is none (RFC 8259, which has no `NaN`
+        and no `Infinity`), and as `body` does.
         """
     @property
     def method(self, /) -> str:
@@ -318,8 +321,8 @@ class Request:
     @property
     def text(self, /) -> str:
         """
-        The body as text, by the charset of its Content-Type, else UTF-8. Raises
-        `BadRequest` if it is none, and as `body` does.
+        The body as text, by the charset of its Content-Type, else UTF-8. Raises `BadRequest` if it
+        is none, with status 415 if that is no charset of the Encoding standard, and as `body` does.
         """
     @property
     def tls(self, /) -> None:

@@ -4,24 +4,35 @@ import base64
 import binascii
 import json as json_module
 from collections.abc import Iterator, Mapping
-from email.message import Message
 from encodings.aliases import aliases
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 from urllib.parse import parse_qsl
 
-from gohttp import BadRequest
+from gohttp import BadRequest, MissingValue
 from gohttp._gohttp import Request
 
 if TYPE_CHECKING:
-    import multipart
+    from gohttp._form import Form
 
-_CHARSETS = frozenset(aliases) | frozenset(aliases.values())
-_PARTS = 128
-_MEMORY = 8 * 1024 * 1024
+T = TypeVar("T")
+
+# Those of the WHATWG's Encoding standard, and of Unicode.
+_CODECS = {
+    *("ascii", "utf_8", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"),
+    *("latin_1", *(f"iso8859_{part}" for part in (*range(2, 12), 13, 14, 15, 16))),
+    *("cp866", "cp874", *(f"cp{number}" for number in range(1250, 1259))),
+    *("koi8_r", "koi8_u", "mac_roman", "mac_cyrillic", "gb2312", "gbk", "gb18030"),
+    *("big5", "big5hkscs", "euc_jp", "euc_kr", "iso2022_jp", "shift_jis", "cp932", "cp949"),
+}
 
 
 class Values(Mapping[str, str]):
-    """Names and values in order, a name as often as it came; `values[name]` is the first."""
+    """Names and values in order, a name as often as it came; `values[name]` is the first.
+
+    A name that is missing raises `MissingValue`, which is a `KeyError` and answered with 400.
+    """
+
+    _whose = "query"
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self._pairs = pairs
@@ -30,7 +41,21 @@ class Values(Mapping[str, str]):
             self._first.setdefault(name, value)
 
     def __getitem__(self, name: str) -> str:
-        return self._first[name]
+        try:
+            return self._first[name]
+        except KeyError:
+            raise MissingValue(f"the {self._whose} has no {name!r}", name) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._first
+
+    @overload
+    def get(self, name: str, default: None = None) -> str | None: ...
+    @overload
+    def get(self, name: str, default: T) -> str | T: ...
+    def get(self, name: str, default: Any = None) -> Any:
+        """The first value, or `default`."""
+        return self._first.get(name, default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._first)
@@ -39,7 +64,7 @@ class Values(Mapping[str, str]):
         return len(self._first)
 
     def __repr__(self) -> str:
-        return f"Values({self._pairs!r})"
+        return f"{type(self).__name__}({self._pairs!r})"
 
     def get_all(self, name: str) -> list[str]:
         """All values of the name, in order."""
@@ -48,25 +73,6 @@ class Values(Mapping[str, str]):
     def pairs(self) -> list[tuple[str, str]]:
         """Names and values as they came."""
         return list(self._pairs)
-
-
-class Form(Values):
-    """A form's fields, and in `files` its files by field: a list of `multipart.MultipartPart`.
-
-    A file has `filename`, `content_type`, `file` (to read), `size` and `save_as(path)`.
-    """
-
-    def __init__(
-        self, pairs: list[tuple[str, str]], files: "dict[str, list[multipart.MultipartPart]]"
-    ) -> None:
-        super().__init__(pairs)
-        self.files = files
-
-    def close(self) -> None:
-        """Close the files, which happens by itself when the request has ended."""
-        for parts in self.files.values():
-            for part in parts:
-                part.close()
 
 
 def query(req: Request) -> Values:
@@ -87,45 +93,53 @@ def cookies(req: Request) -> dict[str, str]:
 
 
 def text(req: Request) -> str:
-    charset = _content_type(req).get_content_charset("utf-8")
-    # Python remembers each name that it was asked for and does not know.
-    if charset.replace("-", "_") not in _CHARSETS:
-        raise BadRequest(f"the body's charset {charset[:40]!r} is not known", 415)
+    _, options = content_type(req)
+    known = codec(options.get("charset"))
     try:
-        return req.body.decode(charset)
-    except (LookupError, ValueError) as error:
+        return req.body.decode(known)
+    except UnicodeError as error:
         raise BadRequest(f"the body is not text: {error}") from error
 
 
 def json(req: Request) -> Any:
+    body = req.body
     try:
-        return json_module.loads(req.body)
+        return _JSON.decode(body.decode(json_module.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
 
 
-def form(req: Request) -> Form:
-    import multipart  # only who reads forms needs it
+def form(req: Request) -> "Form":
+    from gohttp._form import read  # only who reads forms needs it
 
-    kind = _content_type(req).get_content_type()
-    if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        raise BadRequest(f"a form is expected, and the body is {kind!r}", 415)
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "CONTENT_TYPE": req.headers["content-type"],
-        "CONTENT_LENGTH": req.headers.get("content-length") or "-1",
-        "wsgi.input": req,
-    }
-    try:
-        fields, files = multipart.parse_form_data(
-            environ, strict=True, ignore_errors=False, part_limit=_PARTS, memory_limit=_MEMORY
-        )
-    except multipart.ParserLimitReached as error:
-        raise BadRequest(f"the form is too large: {error}", 413) from error
-    except (multipart.MultipartError, ValueError, LookupError) as error:
-        raise BadRequest(f"the form cannot be read: {error}") from error
-    pairs = [(name, value) for name, value in fields.iterallitems()]
-    return Form(pairs, {name: files.getall(name) for name in files})
+    return read(req)
+
+
+def content_type(req: Request) -> tuple[str, dict[str, str]]:
+    """Type and parameters of the body, in time that grows as the field does.
+
+    A charset in the way of RFC 2231 (`charset*=`), which HTTP does not have, raises `BadRequest`.
+    """
+    from multipart import parse_options_header
+
+    field = req.headers.get("content-type") or "application/octet-stream"
+    kind, options = parse_options_header(field)
+    if "charset" not in options and "charset*" in field.lower():
+        raise BadRequest("the body's charset is told as RFC 2231 does: HTTP has no such way", 415)
+    return kind, options
+
+
+def codec(charset: str | None) -> str:
+    """Python's name of a charset, UTF-8 if there is none. Raises `BadRequest` for a strange one.
+
+    The interpreter remembers each name that it was asked for and does not know, and some of what it
+    knows is no charset, or takes time that grows with the square of the text.
+    """
+    name = (charset or "utf-8").lower().replace("-", "_")
+    known = name if name in _CODECS else aliases.get(name)
+    if known not in _CODECS:
+        raise BadRequest(f"the charset {name[:40]!r} is not known", 415)
+    return known
 
 
 def basic_auth(req: Request) -> tuple[str, str] | None:
@@ -143,7 +157,8 @@ def context(_req: Request) -> dict[Any, Any]:
     return {}
 
 
-def _content_type(req: Request) -> Message:
-    message = Message()
-    message["content-type"] = req.headers.get("content-type") or "application/octet-stream"
-    return message
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON's")
+
+
+_JSON = json_module.JSONDecoder(parse_constant=_refuse)

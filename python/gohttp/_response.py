@@ -16,8 +16,7 @@ _URL = ":/?#[]@!$&'()*+,;=%-._~"
 
 
 def json(w: ResponseWriter, value: Any, status: int | None) -> None:
-    body = json_module.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    _answer(w, body, "application/json", status)
+    _answer(w, _dumps(value, (",", ":")), "application/json", status)
 
 
 def text(w: ResponseWriter, body: str, status: int | None) -> None:
@@ -120,7 +119,7 @@ class EventStream:
         if retry is not None:
             lines.append(f"retry: {int(retry)}")
         if data is not None:
-            text = data if isinstance(data, str) else json_module.dumps(data, ensure_ascii=False)
+            text = data if isinstance(data, str) else _dumps(data, (", ", ": "))
             normal = text.replace("\r\n", "\n").replace("\r", "\n")
             lines += [f"data: {line}" for line in normal.split("\n")]
         self._write("\n".join(lines) + "\n\n")
@@ -148,3 +147,13 @@ def _answer(w: ResponseWriter, body: str, kind: str, status: int | None) -> None
     if "content-type" not in w.headers:
         w.headers["content-type"] = kind
     w.write(body)
+
+
+def _dumps(value: object, separators: tuple[str, str]) -> str:
+    text = json_module.dumps(value, ensure_ascii=False, separators=separators)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # a lone surrogate, which only an escape can say
+            return json_module.dumps(value, separators=separators)
+    return text

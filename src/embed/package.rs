@@ -14,6 +14,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("_coroutines", include_str!("../../python/gohttp/_coroutines.py")),
     ("_embedded", include_str!("../../python/gohttp/_embedded.py")),
     ("_faces", include_str!("../../python/gohttp/_faces.py")),
+    ("_form", include_str!("../../python/gohttp/_form.py")),
     ("_native_api", include_str!("../../python/gohttp/_native_api.py")),
     ("_request", include_str!("../../python/gohttp/_request.py")),
     ("_response", include_str!("../../python/gohttp/_response.py")),

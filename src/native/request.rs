@@ -205,21 +205,23 @@ impl NativeRequest {
         self.body.read(py, &self.request, &self.baton, size)
     }
 
-    /// The body as text, by the charset of its Content-Type, else UTF-8. Raises
-    /// `BadRequest` if it is none, and as `body` does.
+    /// The body as text, by the charset of its Content-Type, else UTF-8. Raises `BadRequest` if it
+    /// is none, with status 415 if that is no charset of the Encoding standard, and as `body` does.
     #[getter]
     fn text<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Text>> {
         Self::derived(slf, "text")
     }
 
-    /// What the body, as JSON, says. Raises `BadRequest` if it is none, and as `body` does.
+    /// What the body, as JSON, says. Raises `BadRequest` if it is none (RFC 8259, which has no `NaN`
+    /// and no `Infinity`), and as `body` does.
     fn json<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Anything>> {
         Self::derived(slf, "json")
     }
 
     /// The fields and files of a form, `application/x-www-form-urlencoded` or
-    /// `multipart/form-data`: a `Form`. Files beyond 64 KiB are on disk. Raises `BadRequest` if the
-    /// body is none or goes beyond limits (128 parts, 8 MiB of fields), and as `read` does.
+    /// `multipart/form-data`: a `Form`, whose files are closed when the handler has ended. Raises
+    /// `BadRequest` if the body is none or goes beyond limits (128 parts, 8 MiB of fields), and as
+    /// `read` does.
     fn form<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Form>> {
         Self::derived(slf, "form")
     }

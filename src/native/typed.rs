@@ -68,11 +68,12 @@ impl Named for Values {
     const TYPE: PyStaticExpr = PyStaticExpr::Attribute { value: &REQUEST, attr: "Values" };
 }
 
-/// `gohttp._request.Form`
+/// `gohttp._form.Form`
 pub(super) struct Form;
 
 impl Named for Form {
-    const TYPE: PyStaticExpr = PyStaticExpr::Attribute { value: &REQUEST, attr: "Form" };
+    const TYPE: PyStaticExpr =
+        PyStaticExpr::Attribute { value: &PyStaticExpr::Name { id: "gohttp._form" }, attr: "Form" };
 }
 
 /// `dict[str, str]`
