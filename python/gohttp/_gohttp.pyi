@@ -6,7 +6,7 @@ from _typeshed import Incomplete, ReadableBuffer, SupportsGetItem, SupportsKeysA
 from collections.abc import Awaitable, Iterable, Iterator
 from gohttp._form import Form
 from gohttp._request import Values
-from gohttp._response import EventStream
+from gohttp._response import CookieSetter, EventStream
 from gohttp._websocket import AsyncWebSocket
 from os import PathLike
 from socket import socket
@@ -420,11 +420,12 @@ class ResponseWriter:
         obeyed, the kernel sends the bytes, and headers that are set are kept. The path is yours to
         check. Raises `OSError` if it cannot be opened, `RuntimeError` once the response has begun.
         """
-    def set_cookie(self, /, name: str, value: str, **attributes) -> None:
+    @property
+    def set_cookie(self, /) -> CookieSetter:
         """
-        Sets a cookie (RFC 6265): `max_age` (seconds), `expires`, `path='/'`, `domain`,
-        `secure=False`, `http_only=False`, `same_site='lax'`, `partitioned=False`. Raises
-        `ValueError` for what a cookie cannot hold.
+        Sets a cookie (RFC 6265): `set_cookie(name, value)`, and by name `max_age` (seconds),
+        `expires`, `path='/'`, `domain`, `secure=False`, `http_only=False`, `same_site='lax'`,
+        `partitioned=False`. Raises `ValueError` for what a cookie cannot hold.
         """
     def set_status(self, /, code: SupportsIndex) -> None:
         """

@@ -48,47 +48,54 @@ def redirect(w: ResponseWriter, url: str, status: int) -> None:
     html(w, f'<a href="{escaped}">{escaped}</a>.\n', status)
 
 
-def set_cookie(
-    w: ResponseWriter,
-    name: str,
-    value: str,
-    *,
-    max_age: int | timedelta | None = None,
-    expires: datetime | None = None,
-    path: str | None = "/",
-    domain: str | None = None,
-    secure: bool = False,
-    http_only: bool = False,
-    same_site: Literal["strict", "lax", "none"] | None = "lax",
-    partitioned: bool = False,
-) -> None:
-    if not name or not set(name) <= _COOKIE_NAME:
-        raise ValueError(f"{name!r} cannot be the name of a cookie")
-    if any(c in ' ",;\\' or not " " < c < "\x7f" for c in value):
-        raise ValueError(
-            f"the value of the cookie {name!r} holds what a cookie cannot: encode it, such as by "
-            "urllib.parse.quote"
-        )
-    if same_site not in ("strict", "lax", "none", None):
-        raise ValueError(f"same_site is 'strict', 'lax', 'none' or None, not {same_site!r}")
-    if same_site == "none" and not secure:
-        raise ValueError("browsers refuse same_site='none' without secure=True")
-    parts = [f"{name}={value}"]
-    if max_age is not None:
-        seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
-        parts.append(f"Max-Age={int(seconds)}")
-    if expires is not None:
-        parts.append(f"Expires={format_datetime(expires.astimezone(UTC), usegmt=True)}")
-    for label, attribute in (("Path", path), ("Domain", domain)):
-        if attribute is not None:
-            if any(c == ";" or not " " <= c < "\x7f" for c in attribute):
-                raise ValueError(f"{attribute!r} cannot be the {label} of a cookie")
-            parts.append(f"{label}={attribute}")
-    parts += ["Secure"] * secure + ["HttpOnly"] * http_only
-    if same_site is not None:
-        parts.append(f"SameSite={same_site.capitalize()}")
-    parts += ["Partitioned"] * partitioned
-    w.headers.add("set-cookie", "; ".join(parts))
+class CookieSetter:
+    """`w.set_cookie(name, value, ...)`: sets a cookie (RFC 6265)."""
+
+    def __init__(self, w: ResponseWriter) -> None:
+        self._w = w
+
+    def __call__(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | timedelta | None = None,
+        expires: datetime | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        http_only: bool = False,
+        same_site: Literal["strict", "lax", "none"] | None = "lax",
+        partitioned: bool = False,
+    ) -> None:
+        """Raise `ValueError` for what a cookie cannot hold. `max_age` is in seconds."""
+        if not name or not set(name) <= _COOKIE_NAME:
+            raise ValueError(f"{name!r} cannot be the name of a cookie")
+        if any(c in ' ",;\\' or not " " < c < "\x7f" for c in value):
+            raise ValueError(
+                f"the value of the cookie {name!r} holds what a cookie cannot: encode it, such as "
+                "by urllib.parse.quote"
+            )
+        if same_site not in ("strict", "lax", "none", None):
+            raise ValueError(f"same_site is 'strict', 'lax', 'none' or None, not {same_site!r}")
+        if same_site == "none" and not secure:
+            raise ValueError("browsers refuse same_site='none' without secure=True")
+        parts = [f"{name}={value}"]
+        if max_age is not None:
+            seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+            parts.append(f"Max-Age={int(seconds)}")
+        if expires is not None:
+            parts.append(f"Expires={format_datetime(expires.astimezone(UTC), usegmt=True)}")
+        for label, attribute in (("Path", path), ("Domain", domain)):
+            if attribute is not None:
+                if any(c == ";" or not " " <= c < "\x7f" for c in attribute):
+                    raise ValueError(f"{attribute!r} cannot be the {label} of a cookie")
+                parts.append(f"{label}={attribute}")
+        parts += ["Secure"] * secure + ["HttpOnly"] * http_only
+        if same_site is not None:
+            parts.append(f"SameSite={same_site.capitalize()}")
+        parts += ["Partitioned"] * partitioned
+        self._w.headers.add("set-cookie", "; ".join(parts))
 
 
 class EventStream:

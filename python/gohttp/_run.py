@@ -11,10 +11,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from gohttp import GohttpError, running_loop
 from gohttp.interface import is_mux
+
+if TYPE_CHECKING:
+    from gohttp.mux import Mux
 
 _TARGET = re.compile(r"[^:]*[^:\d][^:]*:[^\W\d]\w*(\.\w+)*(\(\))?")
 _ABSENT: Any = object()
@@ -25,7 +28,7 @@ _state = {"worker": False}
 @overload
 def run(host: str = "127.0.0.1", port: int = 5000, **settings: Any) -> None: ...
 @overload
-def run(app: Callable[..., Any] | str, /, port: int = 8000, **settings: Any) -> None: ...
+def run(app: "Mux | Callable[..., Any] | str", /, port: int = 8000, **settings: Any) -> None: ...
 def run(app: Any = _ABSENT, /, port: Any = _ABSENT, **settings: Any) -> None:
     """Serve until SIGTERM, SIGINT or, for routes, `shutdown()`; blocks.
 

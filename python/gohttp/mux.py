@@ -2,19 +2,17 @@
 
 import inspect
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, Literal, TypeVar, overload
 
 from gohttp import _gohttp
 from gohttp._gohttp import Headers, Layer, Request, ResponseWriter
 from gohttp.interface import Interface, UnknownInterface, contradiction, detect_interface
 
-Handler = (
-    Callable[[ResponseWriter, Request], None] | Callable[[ResponseWriter, Request], Awaitable[None]]
-)
+Handler = Callable[[ResponseWriter, Request], Any]
 Middleware = Callable[[Callable[..., Any]], Callable[..., Any]]
 Signature = Literal["gohttp_handler", "FuncPtr"]
-H = TypeVar("H", bound=Callable[..., Any])
+H = TypeVar("H", bound=Handler)
 
 _ABSENT: Any = object()
 

@@ -117,6 +117,13 @@ impl Named for Events {
     const TYPE: PyStaticExpr = PyStaticExpr::Attribute { value: &RESPONSE, attr: "EventStream" };
 }
 
+/// `gohttp._response.CookieSetter`
+pub(super) struct CookieSetter;
+
+impl Named for CookieSetter {
+    const TYPE: PyStaticExpr = PyStaticExpr::Attribute { value: &RESPONSE, attr: "CookieSetter" };
+}
+
 /// `socket.socket`
 pub(super) struct Socket;
 

@@ -19,7 +19,7 @@ use super::fault::Fault;
 use super::headers::Headers;
 use super::request::NativeRequest;
 use super::response::{Fields, State};
-use super::typed::{AsyncWebSocket, Awaited, Events, Socket, TextOrBytes, Typed};
+use super::typed::{AsyncWebSocket, Awaited, CookieSetter, Events, Socket, TextOrBytes, Typed};
 use super::websocket::NativeWebSocket;
 use crate::bridge::baton::Baton;
 use crate::bridge::convert::{bytes_like, type_name};
@@ -237,19 +237,13 @@ impl NativeWriter {
         Self::answer(slf, "redirect", (slf, url, status))
     }
 
-    /// Sets a cookie (RFC 6265): `max_age` (seconds), `expires`, `path='/'`, `domain`,
-    /// `secure=False`, `http_only=False`, `same_site='lax'`, `partitioned=False`. Raises
-    /// `ValueError` for what a cookie cannot hold.
-    #[pyo3(signature = (name, value, **attributes))]
-    fn set_cookie(
-        slf: &Bound<'_, Self>,
-        name: &str,
-        value: &str,
-        attributes: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<()> {
+    /// Sets a cookie (RFC 6265): `set_cookie(name, value)`, and by name `max_age` (seconds),
+    /// `expires`, `path='/'`, `domain`, `secure=False`, `http_only=False`, `same_site='lax'`,
+    /// `partitioned=False`. Raises `ValueError` for what a cookie cannot hold.
+    #[getter]
+    fn set_cookie<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, CookieSetter>> {
         let module = slf.py().import(intern!(slf.py(), "gohttp._response"))?;
-        module.getattr("set_cookie")?.call((slf, name, value), attributes)?;
-        Ok(())
+        module.call_method1("CookieSetter", (slf,)).map(Typed::new)
     }
 
     /// Begins a stream of server-sent events (HTML standard, section 9.2), and sends the head: what

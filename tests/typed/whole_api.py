@@ -2,10 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, assert_type
+from typing import IO, Any, assert_type
 
 import gohttp
 import gohttp.testing
@@ -14,8 +15,10 @@ from gohttp import (
     BadRequest,
     EventStream,
     Form,
+    FormFile,
     GohttpError,
     Headers,
+    MissingValue,
     Mux,
     Request,
     RequestTimeout,
@@ -48,6 +51,38 @@ again: Handler = route("/again", index)
 async def item(w: ResponseWriter, req: Request) -> None:
     w.json({"id": req.path_value("id")})
     await w.drain()
+
+
+class Counter:
+    """A handler with a state."""
+
+    def __call__(self, w: ResponseWriter, _req: Request) -> int:
+        return w.write("called")
+
+
+def logged(handler: Handler) -> Handler:
+    def around(w: ResponseWriter, req: Request) -> None:
+        handler(w, req)
+
+    return around
+
+
+@route("/logged")
+@logged
+def decorated(w: ResponseWriter, _req: Request) -> None:
+    w.write("decorated")
+
+
+def with_more(w: ResponseWriter, _req: Request, text: str = "more") -> None:
+    w.write(text)
+
+
+mux.route("/counter", Counter())
+mux.route("/lambda", lambda w, req: w.text(req.path))
+mux.route("/partial", partial(with_more, text="less"))
+mux.route("/default", with_more)
+kept: Callable[[ResponseWriter, Request], Coroutine[Any, Any, None]] = mux.route("/kept", item)
+also_kept: Callable[[ResponseWriter, Request], None] = index
 
 
 async def asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -97,6 +132,8 @@ def reads(w: ResponseWriter, req: Request) -> None:
     assert_type(req.query, Values)
     assert_type(req.query["x"], str)
     assert_type(req.query.get("x"), str | None)
+    assert_type(req.query.get("x", "1"), str)
+    assert_type(req.query.get("x", 1), str | int)
     assert_type(req.query.get_all("x"), list[str])
     assert_type(req.query.pairs(), list[tuple[str, str]])
     assert_type(req.cookies, dict[str, str])
@@ -116,18 +153,30 @@ def reads(w: ResponseWriter, req: Request) -> None:
     assert_type(req.context, dict[Any, Any])
     assert_type(req.cancelled, bool)
     loaded: dict[str, int] = req.json()
-    form = req.form()
-    assert_type(form, Form)
-    assert_type(form["name"], str)
-    for files in form.files.values():
-        for file in files:
-            file.save_as("copy")
     req.on_cancel(lambda: print("left"))  # noqa: T201
     req.set_deadline(2.5)
     req.set_deadline(None)
     if len(loaded) > 3:
         raise BadRequest("too many", 422)
     w.text(req.text)
+
+
+def reads_forms(w: ResponseWriter, req: Request) -> None:
+    form = req.form()
+    assert_type(form, Form)
+    assert_type(form["name"], str)
+    assert_type(form.files["f"], list[FormFile])
+    for files in form.files.values():
+        for file in files:
+            assert_type((file.name, file.filename, file.content_type), tuple[str, str, str])
+            assert_type(file.file, IO[bytes])
+            assert_type(file.file.read(), bytes)
+            assert_type(file.save_as("copy"), int)
+            assert_type(file.size, int)
+    try:
+        w.text(form["name"])
+    except MissingValue as missing:
+        assert_type((missing.name, missing.status), tuple[str, int])
 
 
 # --- responses -----------------------------------------------------------------------------------
@@ -138,6 +187,14 @@ def answers(w: ResponseWriter, req: Request) -> None:
     w.headers["X-A"] = "1"
     w.headers.add("X-A", "2")
     del w.headers["X-A"]
+    w.headers.update({"X-B": "1"}, X_C="2")
+    w.headers.update([("X-B", "1")])
+    w.headers.update(req.headers)
+    assert_type(w.headers.setdefault("X-B", "2"), str)
+    assert_type(w.headers.popitem(), tuple[str, str])
+    assert_type(dict(w.headers), dict[str, str])
+    w.headers.pop("X-B", None)
+    w.headers.clear()
     w.trailers["X-Sum"] = "3"
     assert_type(w.write("text"), int)
     assert_type(w.write(b"bytes"), int)
@@ -149,6 +206,7 @@ def answers(w: ResponseWriter, req: Request) -> None:
     w.error("none", 404)
     w.redirect("/", 303)
     w.set_cookie("a", "1", max_age=60, expires=datetime.now(UTC), same_site="lax")
+    w.set_cookie("b", "2", max_age=timedelta(days=1), path=None, secure=True, partitioned=True)
     w.serve_file(req, Path("a.txt"))
     w.serve_file(req, "a.txt")
     w.early_hints(["</a.css>; rel=preload"])
@@ -207,6 +265,9 @@ def serves() -> None:
     run(host="127.0.0.1", port=5000)
     run("module:app", port=8000, workers=2)
     run(wsgi, port=8000)
+    run(asgi)
+    run(mux)
+    run(mux, port=8000, threads=4)
     shutdown()
     assert_type(gohttp.__version__, str)
 
