@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterable
 from tempfile import SpooledTemporaryFile
 from typing import IO, NoReturn
 from urllib.parse import parse_qsl
@@ -15,6 +16,7 @@ from gohttp._request import Values, codec, content_type
 _PARTS = 128
 _FIELDS = 8 * 1024 * 1024
 _PIECE = 64 * 1024
+_BOUNDARY = 1024  # RFC 2046 section 5.1.1 has 70; of a long one each piece costs its length
 _IN_MEMORY = 64 * 1024
 
 
@@ -109,42 +111,53 @@ def _urlencoded(req: Request, charset: str) -> Form:
 
 
 def _multipart(req: Request, boundary: str, charset: str) -> Form:
+    if len(boundary) > _BOUNDARY:
+        raise BadRequest("the form cannot be read: its boundary is too long")
+    parser = PushMultipartParser(boundary, max_segment_count=_PARTS, header_charset=charset)
     pairs: list[tuple[str, str]] = []
     files = Files()
-    parser = PushMultipartParser(boundary, max_segment_count=_PARTS, header_charset=charset)
-    room = _FIELDS
-    name, text_charset = "", charset
-    field = bytearray()
-    file: FormFile | None = None
     try:
-        for event in parser.parse_blocking(req.read, _PIECE):
-            if isinstance(event, MultipartSegment):
-                if not event.name:
-                    raise BadRequest("the form cannot be read: a part has no name")
-                name, field = event.name, bytearray()
-                file = None
-                if event.filename:
-                    kind = event.content_type or "application/octet-stream"
-                    file = FormFile(name, event.filename, kind)
-                    files.setdefault(name, []).append(file)
-                else:
-                    text_charset = codec(event.charset or charset)
-            elif event is None:
-                if file is None:
-                    pairs.append((name, field.decode(text_charset)))
-                else:
-                    file.file.seek(0)
-            elif file is None:
-                room -= len(event)
-                if room < 0:
-                    raise _too_large()
-                field += event
-            else:
-                file.size += file.file.write(event)
+        _take(parser.parse_blocking(req.read, _PIECE), charset, pairs, files)
     except BaseException:
         _close(files)
         raise
     return Form(pairs, files)
+
+
+def _take(
+    events: Iterable[MultipartSegment | bytes | None],
+    charset: str,
+    pairs: list[tuple[str, str]],
+    files: Files,
+) -> None:
+    """Take what the parser says: the head of each part, pieces of it, and None at its end."""
+    room = _FIELDS
+    name, text_charset = "", charset
+    field = bytearray()
+    file: FormFile | None = None
+    for event in events:
+        if isinstance(event, MultipartSegment):
+            name, file, field = event.name, None, bytearray()
+            if not name:
+                raise BadRequest("the form cannot be read: a part has no name")
+            if event.filename:
+                kind = event.content_type or "application/octet-stream"
+                file = FormFile(name, event.filename, kind)
+                files.setdefault(name, []).append(file)
+            else:
+                text_charset = codec(event.charset or charset)
+        elif event is None:
+            if file is None:
+                pairs.append((name, field.decode(text_charset)))
+            else:
+                file.file.seek(0)
+        elif file is None:
+            room -= len(event)
+            if room < 0:
+                raise _too_large()
+            field += event
+        else:
+            file.size += file.file.write(event)
 
 
 def _close(files: Files) -> None:

@@ -107,6 +107,22 @@ def test_multipart_form_with_text_around_it_in_small_pieces_is_read(
     assert json.loads(response.body) == {"lengths": [["b", 1]], "files": {"f": [3000]}}
 
 
+@each_way
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        multipart(part('name="a"', b"1", "b" * 2000), boundary="b" * 2000),
+        multipart(part('filename="f"', b"1")),
+        multipart(part('name="a"', b"\xff")),
+    ],
+    ids=["long boundary", "no name", "no text"],
+)
+def test_multipart_form_of_a_wrong_form_is_400(
+    server: Server, at: str, kind: str, body: bytes
+) -> None:
+    assert post(server, f"{at}/form", kind, body).status == 400
+
+
 @pytest.mark.parametrize("size", [6, 200_000])
 def test_file_of_a_form_is_saved_as_a_whole(server: Server, copy: Path, size: int) -> None:
     data = b"abcdef" + b"x" * (size - 6)
