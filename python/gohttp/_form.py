@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import IO, NoReturn
 from urllib.parse import parse_qsl
@@ -163,7 +164,8 @@ def _take(
 def _close(files: Files) -> None:
     for of_field in files.values():
         for file in of_field:
-            file.close()
+            with suppress(OSError):  # a full disk: it is closed all the same, as the others must be
+                file.close()
 
 
 def _too_large() -> BadRequest:
