@@ -8,6 +8,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use super::turns::{Turn, Turns};
 use crate::bridge::baton::Baton;
 use crate::bridge::convert::body_error;
 use crate::bridge::fresh_bytes::{WORTH, receive};
@@ -27,9 +28,18 @@ enum State {
 
 /// See the module's text.
 #[derive(Default)]
-pub(super) struct Body(Mutex<State>);
+pub(super) struct Body {
+    /// Changed by who has the turn.
+    state: Mutex<State>,
+    turns: Turns,
+}
 
 impl Body {
+    /// Waits until no other thread is reading; none does as long as the result lives.
+    pub(super) fn turn(&self, py: Python<'_>, baton: &Arc<Baton>) -> Turn<'_> {
+        self.turns.wait(py, baton)
+    }
+
     /// The whole body, however often it is asked for.
     pub(super) fn whole(
         &self,
@@ -37,7 +47,11 @@ impl Body {
         request: &Request,
         baton: &Arc<Baton>,
     ) -> PyResult<Py<PyBytes>> {
-        let in_pieces = match &*lock(&self.0) {
+        if let State::Whole(body, _) = &*lock(&self.state) {
+            return Ok(body.clone_ref(py));
+        }
+        let _turn = self.turn(py, baton);
+        let in_pieces = match &*lock(&self.state) {
             State::Whole(body, _) => return Ok(body.clone_ref(py)),
             State::Pieces(_) => true,
             State::Fresh => false,
@@ -48,7 +62,7 @@ impl Body {
             ));
         }
         let body = receive_all(py, request, baton)?;
-        *lock(&self.0) = State::Whole(body.clone_ref(py), 0);
+        *lock(&self.state) = State::Whole(body.clone_ref(py), 0);
         Ok(body)
     }
 
@@ -60,11 +74,12 @@ impl Body {
         baton: &Arc<Baton>,
         size: Option<usize>,
     ) -> PyResult<Py<PyBytes>> {
+        let _turn = self.turn(py, baton);
         let Some(size) = size else {
             return self.read_rest(py, request, baton);
         };
         let mut piece = {
-            let mut state = lock(&self.0);
+            let mut state = lock(&self.state);
             match &mut *state {
                 State::Whole(body, at) => {
                     let left = &body.as_bytes(py)[*at..];
@@ -88,7 +103,7 @@ impl Body {
             };
         }
         let rest = piece.split_off(piece.len().min(size));
-        *lock(&self.0) = State::Pieces(rest);
+        *lock(&self.state) = State::Pieces(rest);
         Ok(PyBytes::new(py, &piece).unbind())
     }
 
@@ -98,10 +113,10 @@ impl Body {
         request: &Request,
         baton: &Arc<Baton>,
     ) -> PyResult<Py<PyBytes>> {
-        if matches!(*lock(&self.0), State::Fresh) {
+        if matches!(*lock(&self.state), State::Fresh) {
             self.whole(py, request, baton)?;
         }
-        if let State::Whole(body, at @ 0) = &mut *lock(&self.0) {
+        if let State::Whole(body, at @ 0) = &mut *lock(&self.state) {
             // The very bytes: a body is not copied to be read.
             *at = body.as_bytes(py).len();
             return Ok(body.clone_ref(py));

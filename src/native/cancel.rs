@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::request::NativeRequest;
@@ -65,6 +66,21 @@ impl Callbacks {
         if request.get().poll_left(&mut Context::from_waker(&waker)).is_ready() {
             armed.wake();
         }
+    }
+
+    /// Shows the collector what is kept to be called.
+    pub(super) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // These locks are held by who has the GIL: if one is taken now, it is for the whole of the
+        // collector's turn.
+        let Ok(state) = self.0.try_lock() else { return Ok(()) };
+        let State::Open(all) = &*state else { return Ok(()) };
+        for armed in all {
+            if let Ok(Some((request, callback))) = armed.0.try_lock().as_deref() {
+                visit.call(request)?;
+                visit.call(callback)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the handler has ended.

@@ -7,6 +7,7 @@ mod fault;
 mod headers;
 mod request;
 mod response;
+mod turns;
 mod typed;
 mod websocket;
 mod writer;
@@ -119,17 +120,30 @@ impl NativeHandler {
             }
             place = self.places.take();
             if place.is_none() {
-                if let Some(close) = result.getattr_opt(intern!(py, "close"))? {
-                    close.call0()?;
-                }
+                close(&result)?;
                 writer.get().refuse(&self.places);
                 return Ok(());
             }
             let _ = request.get().body(py);
         }
+        // The loop may be done with it before the call returns.
         writer.get().hand_over(place);
-        request.get().hand_over();
-        self.run_coroutine.bind(py).call1((result, writer, request))?;
-        Ok(())
+        request.get().set_on_a_loop(true);
+        let begun = self.run_coroutine.bind(py).call1((&result, writer, request));
+        if begun.is_err() {
+            request.get().set_on_a_loop(false);
+            writer.get().take_back();
+            // What closing raises is less than what is raised already.
+            let _ = close(&result);
+        }
+        begun.map(drop)
+    }
+}
+
+/// Closes a coroutine that nobody will await, or Python would complain.
+fn close(coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
+    match coroutine.getattr_opt(intern!(coroutine.py(), "close"))? {
+        Some(close) => close.call0().map(drop),
+        None => Ok(()),
     }
 }

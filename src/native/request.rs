@@ -54,7 +54,7 @@ impl NativeRequest {
         &self.request.head
     }
 
-    /// Calls `gohttp._request.NAME` with this request, once; what it gave is given again.
+    /// Calls `gohttp._request.NAME` with this request; what it gave first is given again.
     fn derived<'py, T>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Typed<'py, T>> {
         let py = slf.py();
         let kept = slf.get().kept(py);
@@ -62,13 +62,20 @@ impl NativeRequest {
             return Ok(Typed::new(known));
         }
         let made = py.import(intern!(py, "gohttp._request"))?.call_method1(name, (slf,))?;
-        kept.set_item(name, &made)?;
-        Ok(Typed::new(made))
+        // Another thread may have been sooner.
+        kept.set_default_with_result(name, made).map(|(_, first)| Typed::new(first))
     }
 
-    /// Its `async def` handler goes on on a loop.
-    pub(super) fn hand_over(&self) {
-        self.on_a_loop.store(true, Relaxed);
+    /// The same for what is made of the body: it is read once, by one thread.
+    fn derived_of_body<'py, T>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Typed<'py, T>> {
+        let this = slf.get();
+        let _turn = this.body.turn(slf.py(), &this.baton);
+        Self::derived(slf, name)
+    }
+
+    /// Says whether its handler goes on on a loop.
+    pub(super) fn set_on_a_loop(&self, goes_on: bool) {
+        self.on_a_loop.store(goes_on, Relaxed);
     }
 
     pub(super) fn left_early(&self) -> bool {
@@ -191,7 +198,8 @@ impl NativeRequest {
 
     /// The whole body. Waits for the client as long as it must; raises `ConnectionResetError` if
     /// it goes before the end, another `OSError` if the body is broken, too large or late, and
-    /// `RuntimeError` once `read` has given some of it.
+    /// `RuntimeError` once `read` has given some of it. One thread at a time reads the body, also by
+    /// `read`, `text`, `json` and `form`: another that asks waits until it is done.
     #[getter]
     pub(super) fn body(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
         self.body.whole(py, &self.request, &self.baton)
@@ -209,13 +217,13 @@ impl NativeRequest {
     /// is none, with status 415 if that is no charset of the Encoding standard, and as `body` does.
     #[getter]
     fn text<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Text>> {
-        Self::derived(slf, "text")
+        Self::derived_of_body(slf, "text")
     }
 
     /// What the body, as JSON, says. Raises `BadRequest` if it is none (RFC 8259, which has no `NaN`
     /// and no `Infinity`), and as `body` does.
     fn json<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Anything>> {
-        Self::derived(slf, "json")
+        Self::derived_of_body(slf, "json")
     }
 
     /// The fields and files of a form, `application/x-www-form-urlencoded` or
@@ -223,7 +231,7 @@ impl NativeRequest {
     /// `BadRequest` if the body is none or goes beyond limits (128 parts, 8 MiB of fields), and as
     /// `read` does.
     fn form<'py>(slf: &Bound<'py, Self>) -> PyResult<Typed<'py, Form>> {
-        Self::derived(slf, "form")
+        Self::derived_of_body(slf, "form")
     }
 
     /// The values of the query, decoded as forms are (`+` is a space): a mapping of names to their
@@ -345,14 +353,16 @@ impl NativeRequest {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // Who holds the lock is using what it holds.
-        match self.kept.try_lock().as_deref() {
-            Ok(Some(kept)) => visit.call(kept),
-            _ => Ok(()),
+        if let Ok(Some(kept)) = self.kept.try_lock().as_deref() {
+            visit.call(kept)?;
         }
+        self.callbacks.visit(&visit)
     }
 
     fn __clear__(&self) {
-        lock(&self.kept).take();
+        self.callbacks.disarm();
+        // Dropped after the lock: dropping may call Python.
+        let _kept = lock(&self.kept).take();
     }
 
     fn __repr__(&self) -> String {

@@ -1,7 +1,7 @@
 //! `ResponseWriter` as native handlers see it.
 
 use std::fs::File;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -59,6 +59,13 @@ impl NativeWriter {
     pub(super) fn hand_over(&self, place: Option<Place>) {
         lock(&self.state).place = place;
         self.handed_over.store(true, Relaxed);
+    }
+
+    /// No loop has taken it: the response is ended when the call is over, as of other handlers.
+    pub(super) fn take_back(&self) {
+        self.handed_over.store(false, Relaxed);
+        // Given back after the lock.
+        let _place = lock(&self.state).place.take();
     }
 
     /// Answers that too many `async def` handlers run already.
@@ -359,8 +366,11 @@ impl NativeWriter {
         }?;
         self.baton.set_aside(py);
         let keywords = PyDict::new(py);
-        keywords.set_item("fileno", taken.into_raw_fd())?;
-        py.import("socket")?.getattr("socket")?.call((), Some(&keywords)).map(Typed::new)
+        keywords.set_item("fileno", taken.as_raw_fd())?;
+        let socket = py.import("socket")?.getattr("socket")?.call((), Some(&keywords))?;
+        // It is the socket's now.
+        let _number = taken.into_raw_fd();
+        Ok(Typed::new(socket))
     }
 
     /// Sends what has been written so far. Raises as `write` does.

@@ -76,3 +76,13 @@ def test_requests_of_an_asgi_app_count_too(held: str, other: str) -> None:
         open_gate(server, key)
         for connection in connections:
             assert connection.read_response().body == b"waited"
+
+
+def test_handlers_that_no_loop_takes_are_ended_and_their_coroutines_closed(
+    server: Server,
+) -> None:
+    start = len(server.log())
+    for _ in range(2 * PLACES):
+        assert server.get("/no-loop").status == 500
+    log = log_since(server, start, "the loop takes no more")
+    assert "never awaited" not in log

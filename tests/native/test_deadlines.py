@@ -192,6 +192,10 @@ def test_connection_that_was_taken_over_calls_nothing(unlimited: Server) -> None
     wait_for(unlimited, key, "closed")
 
 
+def test_collector_sees_what_is_to_be_called(unlimited: Server) -> None:
+    assert json.loads(unlimited.get("/referents").body) == [True, True]
+
+
 def test_what_cannot_be_called_is_a_type_error(unlimited: Server) -> None:
     assert unlimited.get("/no-function").body == b"on_cancel() needs something to call, not int"
 

@@ -69,6 +69,14 @@ def test_writer_is_of_no_use_afterwards(server: Server) -> None:
     wait_for(server, key, ["RuntimeError"] * 3 + ["FileExistsError"])
 
 
+def test_connection_is_closed_if_python_makes_no_socket_of_it(server: Server) -> None:
+    key = new_key()
+    with server.connect() as connection:
+        connection.send_request("GET", f"/no-socket?{key}")
+        assert connection.is_closed()
+    wait_for(server, key, "no socket")
+
+
 def test_more_than_there_are_threads_for_get_503() -> None:
     most = 448
     with gohttp_serve("hijack_cases:mux", cwd=APPS) as server, ExitStack() as stack:

@@ -5,6 +5,7 @@ from typing import Any
 
 import control
 from gohttp import Mux, Request, ResponseWriter
+from gohttp._coroutines import Coroutines
 
 mux = Mux()
 
@@ -24,6 +25,15 @@ def plain(w: ResponseWriter, _req: Request) -> None:
     w.text("plain")
 
 
+def _full(self: Coroutines, coroutine: Any, w: ResponseWriter, req: Request) -> None:
+    if req.path == "/no-loop":
+        raise MemoryError("the loop takes no more")
+    _run(self, coroutine, w, req)
+
+
+_run, Coroutines.run = Coroutines.run, _full  # type: ignore[method-assign]
+
+
 async def asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] != "http":
         return
@@ -37,6 +47,7 @@ async def asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:
 mux.route("/waits", waits)
 mux.route("/around", around)
 mux.route("/plain", plain)
+mux.route("/no-loop", waits)
 mux.mount("/control", control.mux)
 if os.environ["CASES_KIND"] == "beside":
     mux.mount("/asgi", asgi)

@@ -1,6 +1,7 @@
 """Handlers that say how long they may take, and that hear when their client leaves."""
 
 import asyncio
+import gc
 import threading
 import time
 from pathlib import Path
@@ -215,6 +216,15 @@ def websocket(w: ResponseWriter, req: Request) -> None:
     for _ in w.websocket(req):
         pass
     control.events[req.query_string].append("closed")
+
+
+@mux.route("/referents")
+def referents(w: ResponseWriter, req: Request) -> None:
+    def told() -> None:
+        raise AssertionError("the client stays")
+
+    req.on_cancel(told)
+    w.json([any(held is it for held in gc.get_referents(req)) for it in (told, req)])
 
 
 @mux.route("/no-function")

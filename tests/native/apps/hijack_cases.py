@@ -1,6 +1,7 @@
 """Handlers that take their connection over."""
 
 import asyncio
+import socket
 import time
 from typing import Any
 
@@ -64,6 +65,25 @@ def write_after(w: ResponseWriter, req: Request) -> None:
     control.events[req.query_string].append(outcomes)
     with connection:
         connection.sendall(HEAD + b"mine")
+
+
+class NoSocket:
+    """What `socket.socket` is for a moment."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        raise MemoryError("there is no socket")
+
+
+@mux.route("/no-socket")
+def no_socket(w: ResponseWriter, req: Request) -> None:
+    kept = socket.socket
+    socket.socket = NoSocket  # type: ignore
+    try:
+        w.hijack()
+    except MemoryError:
+        control.events[req.query_string].append("no socket")
+    finally:
+        socket.socket = kept  # type: ignore
 
 
 @mux.route("/slow")
