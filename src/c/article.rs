@@ -83,7 +83,7 @@ pub extern "C" fn ResponseWriter_WriteHeader(w: ResponseWriterPtr, code: c_int) 
 
 /// Calls a handler of the article's.
 pub(super) fn call(function: ArticleFunction, handle: u32, exchange: &Exchange) {
-    let mut body = match exchange.read_all(MOST_BODY) {
+    let body = match exchange.keep_all(MOST_BODY) {
         Ok(body) => body,
         Err(status) => {
             // Nothing has been written, so this cannot fail.
@@ -94,7 +94,6 @@ pub(super) fn call(function: ArticleFunction, handle: u32, exchange: &Exchange) 
             return;
         }
     };
-    body.push(0);
     let head = exchange.head();
     let mut texts = Vec::with_capacity(512);
     let mut ends = [0; 3];

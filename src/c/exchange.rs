@@ -117,11 +117,11 @@ impl Exchange {
         Ok(taken)
     }
 
-    /// Waits for the whole body.
+    /// Waits for the whole body and gives it with a NUL behind it. [`Self::read`] gives it, too.
     ///
     /// # Errors
     /// The status for the client, if it cannot be had or is longer than `max` bytes.
-    pub(super) fn read_all(&self, max: usize) -> Result<Vec<u8>, u16> {
+    pub(super) fn keep_all(&self, max: usize) -> Result<Bytes, u16> {
         let mut body =
             Vec::with_capacity(self.head().content_length().map_or(0, |length| {
                 usize::try_from(length).map_or(0, |length| length.min(PIECE) + 1)
@@ -130,10 +130,14 @@ impl Exchange {
             match next_piece(&self.request) {
                 BodyEvent::Data(data) if data.len() > max - body.len() => return Err(413),
                 BodyEvent::Data(data) => body.extend_from_slice(&data),
-                BodyEvent::End => return Ok(body),
+                BodyEvent::End => break,
                 BodyEvent::Failed(error) => return Err(error.status()),
             }
         }
+        body.push(0);
+        let body = Bytes::from(body);
+        *lock(&self.unread) = body.slice(..body.len() - 1);
+        Ok(body)
     }
 
     /// Changes the response.

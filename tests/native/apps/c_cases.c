@@ -118,6 +118,17 @@ void article(ResponseWriterPtr w, Request *r) {
     ResponseWriter_Write(w, text, length);
 }
 
+// A body with NULs in it is more than its text: the rest is there to be read.
+void article_reads(ResponseWriterPtr w, Request *r) {
+    char text[64], body[100000];
+    size_t size = 0;
+    ptrdiff_t n;
+    while ((n = gohttp_request_read(w, body + size, sizeof body - size)) > 0) size += (size_t)n;
+    snprintf(text, sizeof text, "%td of %zu:", (ptrdiff_t)strlen(r->Body), size);
+    print(w, text);
+    gohttp_response_write(w, body, size);
+}
+
 // Writes until it cannot.
 void endless(gohttp_response w, gohttp_request r, void *data) {
     (void)r, (void)data;

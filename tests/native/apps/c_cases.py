@@ -70,6 +70,7 @@ def site() -> Mux:
         mux.handle_c(pattern, function)
     mux.handle_c("/data", cases.give_data, user=text)
     mux.handle_c("/article", cases.article, signature="FuncPtr")
+    mux.handle_c("/article-reads", cases.article_reads, signature="FuncPtr")
     mux.route("/python", hello_from_python)
     mux.route("/keep-gil", keep_gil)
     mux.route("/wait", wait)
