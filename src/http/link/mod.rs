@@ -1,13 +1,14 @@
 //! The state that a connection and a handler share for one request.
 //!
 //! All of it is behind one mutex, held for a few instructions at a time. The connection's side
-//! puts in request bytes and takes out response parts; the handler's side does the opposite.
+//! puts in request bytes and takes out response parts; the handler's side does the opposite
+//! (`handler`, `upload`).
 //! Each side registers a waker when it has to wait. The connection is woken through the
 //! [`WakeQueue`], since handlers run outside the runtime.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
 use smallvec::SmallVec;
 
@@ -19,6 +20,7 @@ use super::response::ResponseHead;
 use super::upgrade::Upgrade;
 use crate::wake::{WakeQueue, lock};
 
+mod handler;
 mod outgoing;
 mod own;
 mod upload;
@@ -27,10 +29,7 @@ mod waiters;
 pub use outgoing::{Due, Outgoing, Progress};
 pub(crate) use own::OwnLink;
 use upload::Upload;
-use waiters::{register_waiter, wake, wake_all};
-
-/// Response bytes kept for a connection that does not take them, before the handler has to wait.
-const DOWNLOAD_WINDOW: usize = 64 * 1024;
+use waiters::{wake, wake_all};
 
 /// How to wake the connection's task.
 #[derive(Debug, Clone)]
@@ -255,147 +254,5 @@ impl Link {
         wake_all(leavers);
         wake_all(writers);
         wake(uploader);
-    }
-}
-
-/// The handler's side.
-impl Link {
-    /// Tells the connection of a change in the state. To be called after it, with nothing locked:
-    /// a waker that is not ours may do anything.
-    fn wake_connection(&self) {
-        if !self.news.swap(true, Relaxed) {
-            self.connection.queue.push(self.connection.task.clone());
-        }
-    }
-
-    pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = lock(&self.state);
-        if self.gone() || state.hung_up {
-            return Poll::Ready(());
-        }
-        register_waiter(&mut state.readers, cx);
-        Poll::Pending
-    }
-
-    /// The same as [`Self::poll_gone`], for who need not hear of request bytes.
-    pub(super) fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = lock(&self.state);
-        if self.gone() || state.hung_up {
-            return Poll::Ready(());
-        }
-        register_waiter(&mut state.leavers, cx);
-        Poll::Pending
-    }
-
-    /// Says by when the response must be complete.
-    pub(super) fn set_due(&self, due: Due) {
-        {
-            let mut state = lock(&self.state);
-            if self.gone() {
-                return;
-            }
-            state.due = due;
-        }
-        self.wake_connection();
-    }
-
-    /// Whether the client has left, or its time was up, before it had a whole response.
-    pub(super) fn left_early(&self) -> bool {
-        let state = lock(&self.state);
-        (self.gone() || state.hung_up) && (self.expired() || state.progress != Progress::Complete)
-    }
-
-    pub(super) fn expired(&self) -> bool {
-        self.expired.load(Relaxed)
-    }
-
-    pub(super) fn gone(&self) -> bool {
-        self.gone.load(Relaxed)
-    }
-
-    /// Ready when a piece of the body may be given without going over the window, or when the
-    /// client has gone.
-    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = lock(&self.state);
-        if self.gone() || state.body_len < DOWNLOAD_WINDOW {
-            return Poll::Ready(());
-        }
-        register_waiter(&mut state.writers, cx);
-        Poll::Pending
-    }
-
-    pub(super) fn wake_queue(&self) -> Arc<WakeQueue> {
-        self.connection.queue.clone()
-    }
-
-    pub(super) fn upgrade(&self, head: Option<ResponseHead>, upgrade: Box<dyn Upgrade>) -> bool {
-        {
-            let mut state = lock(&self.state);
-            if self.gone() {
-                return false;
-            }
-            state.upgrade = Some((head, upgrade));
-            state.progress = Progress::Complete;
-        }
-        self.wake_connection();
-        true
-    }
-
-    pub(super) fn push_filter(&self, filter: Arc<dyn Filter>) {
-        lock(&self.state).filters.push(filter);
-    }
-
-    /// The filters; the connection may need them for an answer in place of the handler's.
-    pub(super) fn filters(&self) -> Vec<Arc<dyn Filter>> {
-        lock(&self.state).filters.clone()
-    }
-
-    pub(super) fn push_interim(&self, head: ResponseHead) {
-        {
-            let mut state = lock(&self.state);
-            if self.gone() {
-                return;
-            }
-            state.interim.push(head);
-        }
-        self.wake_connection();
-    }
-
-    /// Ends the response with fields behind the body.
-    pub(super) fn give_trailers(&self, trailers: ResponseHead) -> bool {
-        if self.gone() {
-            return false;
-        }
-        lock(&self.state).trailers = Some(Box::new(trailers));
-        self.give(None, None, Progress::Complete)
-    }
-
-    /// Gives parts of the response in one step. Returns whether the client is still there.
-    pub(super) fn give(
-        &self,
-        head: Option<ResponseHead>,
-        part: Option<Part>,
-        progress: Progress,
-    ) -> bool {
-        let mut state = lock(&self.state);
-        if self.gone() {
-            state.progress = progress;
-            return false;
-        }
-        if head.is_some() {
-            state.head = head;
-        }
-        if let Some(part) = part {
-            state.body_len += match &part {
-                Part::Data(data) => data.len(),
-                // One is enough.
-                Part::File(_) => DOWNLOAD_WINDOW,
-            };
-            state.body.push(part);
-        }
-        state.progress = progress;
-        drop(state);
-        self.wake_connection();
-        true
     }
 }

@@ -233,11 +233,12 @@ impl Link {
             Stage::Failed(error) => Poll::Ready(BodyEvent::Failed(error)),
             Stage::Open => {
                 let first = !std::mem::replace(&mut state.upload.asked, true);
-                register_waiter(&mut state.readers, cx);
+                let too_many = register_waiter(&mut state.readers, cx);
                 drop(state);
                 if first {
                     self.wake_connection();
                 }
+                wake_all(too_many);
                 Poll::Pending
             }
         }
@@ -255,7 +256,9 @@ impl Link {
             // Another reader is being served.
             Some(mine) if state.upload.sink.is_some() => {
                 *sink = Some(mine);
-                register_waiter(&mut state.readers, cx);
+                let too_many = register_waiter(&mut state.readers, cx);
+                drop(state);
+                wake_all(too_many);
                 return Poll::Pending;
             }
             Some(mine) => mine,
@@ -281,8 +284,7 @@ impl Link {
         } else {
             first = !std::mem::replace(&mut state.upload.asked, true);
             state.upload.sink = Some(mine);
-            register_waiter(&mut state.readers, cx);
-            Vec::new()
+            register_waiter(&mut state.readers, cx)
         };
         drop(state);
         if has_room {
