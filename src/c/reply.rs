@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use super::error::{Fault, gohttp_error};
 use crate::http::{
-    FieldError, ResponseHead, ResponseWriter, WriteError, bodiless, is_field_value, is_token,
-    parse_content_length, sniff,
+    FieldError, RESET_CONTENT, ResponseHead, ResponseWriter, WriteError, bodiless, is_field_value,
+    is_token, parse_content_length, sniff,
 };
 
 /// A body up to this size is sent with its length in one piece; a longer one is streamed.
@@ -177,7 +177,8 @@ impl Reply {
     fn head(&self) -> Result<ResponseHead, FieldError> {
         let status = self.status.unwrap_or(200);
         let mut head = ResponseHead::new(status);
-        let mut typed = self.buffer.is_empty() || bodiless(false, status);
+        let mut typed =
+            self.buffer.is_empty() || bodiless(false, status) || status == RESET_CONTENT;
         for (name, value) in &self.fields {
             typed |= name.eq_ignore_ascii_case(b"content-type");
             head.push(name, value)?;

@@ -41,7 +41,7 @@ pub(crate) use read_room::{READ_ROOM, read_some};
 pub(crate) use redirect::redirect;
 pub(crate) use request::exchange;
 pub use request::{Request, Routed};
-pub use response::{ResponseHead, bodiless, reason_phrase};
+pub use response::{RESET_CONTENT, ResponseHead, bodiless, reason_phrase};
 pub use upgrade::{Duplex, Ending, Handover, Stopping, Upgrade};
 pub use write_error::WriteError;
 pub use writer::ResponseWriter;

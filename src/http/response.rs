@@ -213,6 +213,9 @@ impl ResponseHead {
     }
 }
 
+/// `205 Reset Content`: it may have no body, and says so by its length, 0 (RFC 9110 section 15.3.6).
+pub const RESET_CONTENT: u16 = 205;
+
 /// Whether a response to this request has no body on the wire (RFC 9110 section 6.4.1).
 pub fn bodiless(head_request: bool, status: u16) -> bool {
     head_request || matches!(status, 100..=199 | 204 | 304)

@@ -12,7 +12,7 @@ use super::file_part::{FilePart, Part};
 use super::filter::{Filter, Leaving, Recoder};
 use super::link::{Link, Progress};
 use super::recode;
-use super::response::{ResponseHead, bodiless};
+use super::response::{RESET_CONTENT, ResponseHead, bodiless};
 use super::upgrade::{Relay, Upgrade};
 use super::write_error::WriteError;
 use crate::wake::WakeQueue;
@@ -35,6 +35,7 @@ pub struct ResponseWriter {
     /// The head, held back until the first byte of the body or the end.
     head: Option<ResponseHead>,
     head_request: bool,
+    /// No body is sent: what is given of one is dropped.
     bodiless: bool,
     /// Bytes still missing to the declared length.
     remaining: Option<u64>,
@@ -156,7 +157,7 @@ impl ResponseWriter {
     ///
     /// # Errors
     /// [`WriteError::Started`] once it has left, [`WriteError::Ended`] after the end.
-    pub fn start(&mut self, head: ResponseHead) -> Result<(), WriteError> {
+    pub fn start(&mut self, mut head: ResponseHead) -> Result<(), WriteError> {
         match self.stage {
             Stage::Ended => return Err(WriteError::Ended),
             Stage::Started | Stage::Satisfied if self.head.is_none() => {
@@ -166,6 +167,10 @@ impl ResponseWriter {
         }
         self.stage = Stage::Started;
         self.bodiless = bodiless(self.head_request, head.status());
+        if head.status() == RESET_CONTENT {
+            self.bodiless = true;
+            head.set_content_length(0);
+        }
         self.remaining = head.content_length().filter(|_| !self.bodiless);
         self.head = Some(head);
         Ok(())

@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use super::fault::Fault;
 use super::response::{Fields, State, latin1_value};
 use crate::config::WebSocketConfig;
-use crate::http::{RequestHead, ResponseHead, WriteError, reason_phrase};
-use crate::websocket::{AcceptError, Handshake, WebSocket};
+use crate::http::{RequestHead, WriteError};
+use crate::websocket::{AcceptError, Handshake, Refusal, WebSocket};
 
 /// Why there is no WebSocket.
 pub(super) enum Refused {
@@ -57,25 +57,13 @@ pub(super) fn accept(
     if state.settled || state.writer.started() {
         return Err(Refused::Handler(WriteError::Started.into()));
     }
-    let handshake = match Handshake::read(head, config.compress) {
-        Ok(Some(handshake)) => handshake,
-        Ok(None) => {
-            state.settled = true;
-            let body = format!("426 {}\n", reason_phrase(426));
-            let mut answer = ResponseHead::text(426, body.len());
-            // RFC 9110 section 15.5.22.
-            answer.push_raw(b"upgrade", b"websocket");
-            answer.push_raw(b"connection", b"upgrade");
-            // The only error here is a client gone, whom nothing can be told.
-            let _ = state.writer.respond(answer, body.into());
-            return Err(Refused::Client(426, "the request asks for no WebSocket"));
-        }
-        Err(refusal) => {
-            state.settled = true;
-            refusal.answer(head, &mut state.writer);
-            return Err(Refused::Client(refusal.status, refusal.why));
-        }
-    };
+    let not_asked = Refusal { status: 426, why: "the request asks for no WebSocket" };
+    let read = Handshake::read(head, config.compress).and_then(|read| read.ok_or(not_asked));
+    let handshake = read.map_err(|refusal| {
+        state.settled = true;
+        refusal.answer(head, &mut state.writer);
+        Refused::Client(refusal.status, refusal.why)
+    })?;
     let protocol = protocols.into_iter().find(|name| handshake.protocols().contains(name));
     let set = fields.seen_by(|set| {
         let sent = |(name, value): &(String, String)| {

@@ -205,7 +205,7 @@ impl NativeWriter {
     /// Fields that follow the body (RFC 9110 section 6.5), to be set before the handler ends. Those
     /// set before the first write is sent, and those that a header `Trailer` names, are announced.
     /// They need a body whose length is not declared, on HTTP/1.1 or HTTP/2: a response to HTTP/1.0
-    /// or HEAD, one with `Content-Length`, a 204 or 304, goes without them.
+    /// or HEAD, one with `Content-Length`, a 204, 205 or 304, goes without them.
     #[getter]
     fn trailers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
         self.fields.trailers(py)

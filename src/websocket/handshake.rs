@@ -39,6 +39,11 @@ impl Refusal {
         let body = format!("{} {}\n{}\n", self.status, reason_phrase(self.status), self.why);
         let mut response = ResponseHead::text(self.status, body.len());
         if self.status == 426 {
+            // RFC 9110 section 15.5.22; HTTP/2 has no such fields (RFC 9113 section 8.2.2).
+            if head.version() != Version::Http2 {
+                response.push_raw(b"upgrade", b"websocket");
+                response.push_raw(b"connection", b"upgrade");
+            }
             response.push_raw(b"sec-websocket-version", b"13");
         }
         // The only error here is a client gone, whom nothing can be told.

@@ -78,6 +78,8 @@ def test_other_versions_get_a_426_that_names_13(server: Server, version: str) ->
         response = connection.read_response()
         assert response.status == 426
         assert response.header("sec-websocket-version") == "13"
+        assert response.header("upgrade") == "websocket"
+        assert (response.header("connection") or "").lower() == "upgrade"
         connection.send_request("GET", "/ok")
         assert connection.read_response().body == b"ok"
 

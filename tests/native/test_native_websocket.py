@@ -126,6 +126,7 @@ def test_wrong_handshake_is_refused(
         assert response.status == status
         version = response.header("sec-websocket-version")
         assert version == ("13" if status == 426 else None)
+        assert response.header("upgrade") == ("websocket" if status == 426 else None)
     assert server.get("/plain").status == 200
     assert not any("Traceback" in line for line in server.log()[start:])
 

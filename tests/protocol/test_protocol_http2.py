@@ -100,6 +100,15 @@ def test_statuses_without_a_body_have_none(server: Server, status: int) -> None:
 
 
 @each_face
+@pytest.mark.parametrize("target", ["/_status/205", "/_with_body/205", "/_streamed/205"])
+def test_a_reset_content_has_no_body(server: Server, target: str) -> None:
+    with H2Client(server) as client:
+        stream = client.request("GET", target)
+    assert (stream.status, stream.body, stream.reset) == (205, b"", None)
+    assert stream.headers["content-length"] == "0"
+
+
+@each_face
 def test_many_streams_at_once_are_all_answered(server: Server) -> None:
     with H2Client(server) as client:
         numbers = [client.start("GET", f"/{n}") for n in range(100)]

@@ -152,6 +152,19 @@ def test_statuses_without_a_body_have_no_framing(server: Server, status: int) ->
 
 
 @each_face
+@pytest.mark.parametrize("target", ["/_status/205", "/_with_body/205", "/_streamed/205"])
+def test_a_reset_content_has_the_length_0_and_no_body(server: Server, target: str) -> None:
+    with connect(server) as connection:
+        for method in ("GET", "HEAD", "GET"):
+            connection.send_request(method, target)
+            head = connection.read_head()
+            assert (head.status, head.header("content-length")) == (205, "0")
+            assert head.header("transfer-encoding") is None
+        connection.send_request("GET", "/last")
+        assert connection.read_response().status == 200
+
+
+@each_face
 @pytest.mark.parametrize("size", [1, 10_000, 200_000])
 def test_a_small_body_that_nobody_reads_is_skipped(server: Server, size: int) -> None:
     body = (b"GET /evil HTTP/1.1\r\nHost: test\r\n\r\n" * size)[:size]

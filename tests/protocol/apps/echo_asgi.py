@@ -43,6 +43,14 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         case ["", "_status", status]:
             await start(send, int(status))
             await send({"type": "http.response.body"})
+        case ["", "_with_body", status]:
+            await start(send, int(status), 4)
+            await send({"type": "http.response.body", "body": b"body"})
+        case ["", "_streamed", status]:
+            await start(send, int(status))
+            for _ in range(3):
+                await send({"type": "http.response.body", "body": b"body", "more_body": True})
+            await send({"type": "http.response.body"})
         case ["", "_until_gone"]:
             say(f"waiting {query}")
             while (await receive())["type"] != "http.disconnect":

@@ -60,6 +60,21 @@ def status(w: ResponseWriter, req: Request) -> None:
     w.set_status(int(req.path.rpartition("/")[2]))
 
 
+@route("/_with_body/")
+def with_body(w: ResponseWriter, req: Request) -> None:
+    w.headers["Content-Length"] = "4"
+    w.set_status(int(req.path.rpartition("/")[2]))
+    w.write(b"body")
+
+
+@route("/_streamed/")
+def streamed(w: ResponseWriter, req: Request) -> None:
+    w.set_status(int(req.path.rpartition("/")[2]))
+    for _ in range(3):
+        w.write(b"body")
+        w.flush()
+
+
 @route("/_count")
 def count(w: ResponseWriter, req: Request) -> None:
     answer(w, str(len(req.body)).encode())

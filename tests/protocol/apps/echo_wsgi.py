@@ -35,6 +35,12 @@ def app(  # noqa: PLR0911
         case ["", "_status", status]:
             start_response(f"{status} Whatever", [("X-App", "wsgi")])
             return []
+        case ["", "_with_body", status]:
+            start_response(f"{status} Whatever", [("Content-Length", "4")])
+            return [b"body"]
+        case ["", "_streamed", status]:
+            start_response(f"{status} Whatever", [])
+            return iter([b"body"] * 3)
         case ["", "_count"]:
             return answer(start_response, str(count(environ)).encode())
     return echo(environ, start_response)
