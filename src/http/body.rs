@@ -52,6 +52,35 @@ impl fmt::Display for BodyError {
 
 impl std::error::Error for BodyError {}
 
+/// What a client did, so that a handler's I/O error is no fault of the handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientFault {
+    /// Its body cannot be had.
+    Body(BodyError),
+    /// Its connection has ended: it has left, or a stop did not wait for it any longer.
+    Gone,
+}
+
+impl ClientFault {
+    /// The status that an unanswered request gets.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Body(error) => error.status(),
+            // Nobody is there to see it.
+            Self::Gone => 400,
+        }
+    }
+}
+
+impl fmt::Display for ClientFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body(error) => error.fmt(f),
+            Self::Gone => f.write_str("its connection ended before the response was whole"),
+        }
+    }
+}
+
 /// What reading a body gives.
 #[derive(Debug)]
 pub enum BodyEvent {

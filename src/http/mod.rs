@@ -25,7 +25,7 @@ mod write_error;
 mod writer;
 
 pub(crate) use accept::coding_weights;
-pub use body::{BodyError, BodyEvent, BodySink};
+pub use body::{BodyError, BodyEvent, BodySink, ClientFault};
 pub(crate) use dispatch::TICK;
 pub use dispatch::{ConnInfo, Dispatch, Kept, Peer, Prebuffer, Room};
 pub use fields::{FieldError, check_field, check_trailer, is_field_value, is_token};

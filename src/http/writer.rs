@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::body::BodyError;
+use super::body::ClientFault;
 use super::file_part::{FilePart, Part};
 use super::filter::{Filter, Leaving, Recoder};
 use super::link::{Link, Progress};
@@ -131,9 +131,9 @@ impl ResponseWriter {
 
     /// What the client did wrong, if it has gone or its body cannot be had: an I/O error of the
     /// handler is then no fault of the handler.
-    pub fn client_fault(&self) -> Option<BodyError> {
-        let gone = self.link.gone().then_some(BodyError::Disconnected);
-        self.link.upload_error().or(gone)
+    pub fn client_fault(&self) -> Option<ClientFault> {
+        let gone = self.link.gone().then_some(ClientFault::Gone);
+        self.link.upload_error().map(ClientFault::Body).or(gone)
     }
 
     /// The length that was declared for the body, until the head has left.

@@ -165,7 +165,10 @@ impl NativeWriter {
         let body = &body.0;
         // Read before the lock: a buffer may be Python code.
         let text = body.cast::<PyString>().ok().map(|text| text.to_str()).transpose()?;
-        let bytes = if text.is_none() { bytes_like(body)? } else { Bytes::new() };
+        let bytes = match text {
+            Some(_) => Bytes::new(),
+            None => bytes_like(body).map_err(|error| wrong_body(body, error))?,
+        };
         let data = text.map_or(&*bytes, str::as_bytes);
         let written = data.len();
         let sent = {
@@ -444,6 +447,17 @@ impl NativeWriter {
         req.conclude(py);
         lock(&self.state).place = None;
     }
+}
+
+/// The `TypeError` for what is no body; other errors stay as they are.
+fn wrong_body(body: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyTypeError>(body.py()) {
+        return error;
+    }
+    PyTypeError::new_err(format!(
+        "w.write() takes str or a bytes-like object, not {}: for JSON use w.json(...)",
+        type_name(body)
+    ))
 }
 
 /// Logs the error of a handler with a WebSocket, and closes that.

@@ -327,6 +327,26 @@ def test_write_of_anything_else_is_a_type_error(server: Server) -> None:
     assert set(get_json(server, "/write-wrong")) == {"TypeError"}
 
 
+def test_write_of_a_dict_names_what_is_expected_and_the_method_for_json(server: Server) -> None:
+    said = "w.write() takes str or a bytes-like object, not dict: for JSON use w.json(...)"
+    assert server.get("/write-dict").text == said
+
+
+@pytest.mark.parametrize("how", ["client", "stop"])
+def test_log_does_not_speak_of_a_body_where_there_was_none(how: str) -> None:
+    options = ("--graceful-timeout", "0.3")
+    with gohttp_serve("native_cases", *options, cwd=APPS) as server:
+        with server.connect() as connection:
+            connection.send_request("GET", "/stream-to-the-end")
+            connection.read_head()
+            if how == "client":
+                connection.reset()
+            else:
+                server.signal()
+            line = server.wait_for_log("GET /stream-to-the-end was given up")
+        assert line.endswith("its connection ended before the response was whole")
+
+
 def test_write_of_text_that_is_no_unicode_is_an_encoding_error(server: Server) -> None:
     assert get_json(server, "/write-surrogate") == "UnicodeEncodeError"
 

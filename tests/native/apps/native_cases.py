@@ -202,6 +202,14 @@ def write_wrong(w: ResponseWriter, _req: Request) -> None:
     as_json(w, [outcome_of(lambda v=v: w.write(v)) for v in values])
 
 
+@route("/write-dict")
+def write_dict(w: ResponseWriter, _req: Request) -> None:
+    try:
+        w.write({"a": 1})  # type: ignore[arg-type]
+    except TypeError as error:
+        w.text(str(error))
+
+
 @route("/write-surrogate")
 def write_surrogate(w: ResponseWriter, _req: Request) -> None:
     as_json(w, outcome_of(lambda: w.write("\ud800")))
@@ -228,6 +236,30 @@ def status_twice(w: ResponseWriter, _req: Request) -> None:
 def status_late(w: ResponseWriter, _req: Request) -> None:
     w.write("body")
     w.set_status(404)
+
+
+@route("/late/{rest...}")
+def late(w: ResponseWriter, req: Request) -> None:
+    """What is set when the head has been sent; `req.query_string` says when."""
+    w.headers["X-Soon"] = "1"
+    w.write("body")
+    if req.query_string == "in-time":
+        w.headers["X-Buffered"] = "1"
+        return
+    w.flush()
+    w.headers["X-Late"] = "1"
+    w.headers.add("X-Later", "2")
+    w.set_status(404)
+    w.set_status(405)
+    w.write("more")
+
+
+@route("/stream-to-the-end")
+def stream_to_the_end(w: ResponseWriter, _req: Request) -> None:
+    while True:
+        w.write(b"x" * 1000)
+        w.flush()
+        time.sleep(0.01)
 
 
 @route("/status-wrong")
