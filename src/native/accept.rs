@@ -76,6 +76,7 @@ pub(super) fn accept(
         Ok(socket) => {
             state.settled = true;
             state.taken_over = true;
+            fields.note_sent();
             state.socket = Some(socket.clone());
             Ok((socket, protocol))
         }

@@ -1,6 +1,7 @@
 //! Header fields as a mapping that does not mind case and may hold a name several times.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock};
 
 use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -18,6 +19,10 @@ use crate::wake::lock;
 pub(crate) struct Headers {
     fields: Mutex<Vec<(String, String)>>,
     kind: Kind,
+    /// They have been sent: what is changed now is sent to nobody.
+    sent: AtomicBool,
+    /// The first name that was changed after that.
+    late: OnceLock<String>,
 }
 
 /// Whose fields they are.
@@ -38,12 +43,33 @@ fn text(bytes: &[u8]) -> String {
 
 impl Headers {
     pub(super) fn empty(kind: Kind) -> Self {
-        Self { fields: Mutex::default(), kind }
+        Self::new(Vec::new(), kind)
     }
 
     pub(super) fn of(head: &RequestHead) -> Self {
         let fields = head.fields().map(|field| (text(field.name), text(field.value))).collect();
-        Self { fields: Mutex::new(fields), kind: Kind::Request }
+        Self::new(fields, Kind::Request)
+    }
+
+    fn new(fields: Vec<(String, String)>, kind: Kind) -> Self {
+        let (sent, late) = (AtomicBool::new(false), OnceLock::new());
+        Self { fields: Mutex::new(fields), kind, sent, late }
+    }
+
+    /// They have been sent.
+    pub(super) fn note_sent(&self) {
+        self.sent.store(true, Relaxed);
+    }
+
+    /// The first name that was changed when they had been sent.
+    pub(super) fn late(&self) -> Option<&str> {
+        self.late.get().map(String::as_str)
+    }
+
+    fn note_change(&self, name: &str) {
+        if self.sent.load(Relaxed) {
+            self.late.get_or_init(|| name.to_owned());
+        }
     }
 
     /// Has `look`, which must not call Python, see all fields.
@@ -150,6 +176,7 @@ impl Headers {
     /// cannot stand there (section 6.5.1).
     fn __setitem__(&self, name: String, value: String) -> PyResult<()> {
         self.check(&name, &value)?;
+        self.note_change(&name);
         let mut fields = lock(&self.fields);
         match fields.iter().position(|(known, _)| known.eq_ignore_ascii_case(&name)) {
             None => fields.push((name, value)),
@@ -167,6 +194,7 @@ impl Headers {
 
     fn __delitem__(&self, name: &str) -> PyResult<()> {
         self.check_writable()?;
+        self.note_change(name);
         let mut fields = lock(&self.fields);
         let before = fields.len();
         fields.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
@@ -205,6 +233,7 @@ impl Headers {
     /// Adds a value beside those that the name has. Raises as setting one does.
     fn add(&self, name: String, value: String) -> PyResult<()> {
         self.check(&name, &value)?;
+        self.note_change(&name);
         lock(&self.fields).push((name, value));
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A native handler's response: what it has set and written so far, and how that is sent.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use pyo3::prelude::*;
@@ -22,6 +23,8 @@ const BUFFER: usize = 16 * 1024;
 pub(super) struct Fields {
     headers: Mutex<Option<Py<Headers>>>,
     trailers: OnceLock<Py<Headers>>,
+    /// The headers have been sent, and the handler goes on.
+    sent: AtomicBool,
 }
 
 impl Fields {
@@ -29,7 +32,11 @@ impl Fields {
         if let Some(headers) = &*lock(&self.headers) {
             return Ok(headers.clone_ref(py));
         }
-        let made = Py::new(py, Headers::empty(Kind::Response))?;
+        let made = Headers::empty(Kind::Response);
+        if self.sent.load(Relaxed) {
+            made.note_sent();
+        }
+        let made = Py::new(py, made)?;
         Ok(lock(&self.headers).get_or_insert(made).clone_ref(py))
     }
 
@@ -39,6 +46,22 @@ impl Fields {
         }
         let made = Py::new(py, Headers::empty(Kind::Trailers))?;
         Ok(self.trailers.get_or_init(|| made).clone_ref(py))
+    }
+
+    /// The headers have been sent, and the handler goes on: what it sets from now on is too late.
+    pub(super) fn note_sent(&self) {
+        self.sent.store(true, Relaxed);
+        if let Some(headers) = &*lock(&self.headers) {
+            headers.get().note_sent();
+        }
+    }
+
+    /// The name of a header that was set too late.
+    fn late(&self) -> Option<String> {
+        if !self.sent.load(Relaxed) {
+            return None;
+        }
+        lock(&self.headers).as_ref()?.get().late().map(str::to_owned)
     }
 
     /// Has `look`, which must not call Python, see the headers.
@@ -78,6 +101,10 @@ impl Fields {
 pub(super) struct State {
     pub(super) writer: ResponseWriter,
     pub(super) status: Option<u16>,
+    /// What was given as the status when it was too late.
+    late_status: Option<u16>,
+    /// The handler has ended.
+    over: bool,
     buffer: Vec<u8>,
     /// The first write has happened: status and headers are settled.
     pub(super) settled: bool,
@@ -100,6 +127,8 @@ impl State {
         Self {
             writer,
             status: None,
+            late_status: None,
+            over: false,
             buffer: Vec::new(),
             settled: false,
             version,
@@ -108,6 +137,36 @@ impl State {
             place: None,
             taken_over: false,
             socket: None,
+        }
+    }
+
+    /// Sets the status, if it is not too late for that.
+    pub(super) fn set_status(&mut self, code: u16) {
+        if !self.settled && !self.writer.started() {
+            self.status = Some(code);
+        } else if self.over {
+            log::warn!(target: "gohttp.error", "set_status({code}) came after the handler's end and was ignored");
+        } else {
+            // Logged with the request's name, which the end knows.
+            self.late_status.get_or_insert(code);
+        }
+    }
+
+    /// The handler has ended: logs what it has set in vain.
+    pub(super) fn tell_late(&mut self, fields: &Fields, what: &dyn Fn() -> String) {
+        self.over = true;
+        if let Some(code) = self.late_status.take() {
+            log::warn!(
+                target: "gohttp.error",
+                "{}: set_status({code}) came after the first write and was ignored", what()
+            );
+        }
+        if let Some(name) = fields.late() {
+            log::warn!(
+                target: "gohttp.error",
+                "{}: the header {name:?} was set after the headers had been sent, and was ignored",
+                what()
+            );
         }
     }
 
@@ -179,6 +238,7 @@ impl State {
     pub(super) fn begin(&mut self, fields: &Fields) -> Result<bool, Fault> {
         if !self.writer.started() {
             self.start(fields, true)?;
+            fields.note_sent();
         }
         Ok(self.writer.takes_time(self.buffer.len()))
     }

@@ -95,6 +95,7 @@ impl NativeWriter {
 
     fn end(&self, what: &dyn Fn() -> String) -> Result<(), Fault> {
         let mut state = lock(&self.state);
+        state.tell_late(&self.fields, what);
         if let Some(socket) = state.socket.take() {
             // One that is closed already stays so.
             let _ = socket.close(1000, "");
@@ -184,22 +185,18 @@ impl NativeWriter {
         Ok(written)
     }
 
-    /// Sets the status code, 200 unless set. Too late after the first write: that is logged and
-    /// ignored. Raises `ValueError` outside 200 to 999.
+    /// Sets the status code, 200 unless set. Too late after the first write: that is ignored, and
+    /// logged when the handler has ended. Raises `ValueError` outside 200 to 999.
     fn set_status(&self, code: u16) -> PyResult<()> {
         if !(200..=999).contains(&code) {
             return Err(PyValueError::new_err(format!("a status code is 200 to 999, not {code}")));
         }
-        let mut state = lock(&self.state);
-        if state.settled || state.writer.started() {
-            log::warn!(target: "gohttp.error", "set_status({code}) came after the first write and was ignored");
-        } else {
-            state.status = Some(code);
-        }
+        lock(&self.state).set_status(code);
         Ok(())
     }
 
-    /// The response's header fields, to be set before the first write is sent.
+    /// The response's header fields, to be set before the first write is sent. What is set later is
+    /// ignored, and logged when the handler has ended.
     #[getter]
     fn headers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
         self.fields.headers(py)
@@ -278,6 +275,9 @@ impl NativeWriter {
                         .map_err(Fault::File)
                 });
                 state.settled = served.is_ok();
+                if state.settled {
+                    self.fields.note_sent();
+                }
                 served
             }
         };
@@ -438,7 +438,10 @@ impl NativeWriter {
     fn end_async(&self, py: Python<'_>, req: &NativeRequest, error: Option<Bound<'_, PyAny>>) {
         let what = || app::describe(req.head());
         let result = match error {
-            Some(error) => Err(PyErr::from_value(error)),
+            Some(error) => {
+                lock(&self.state).tell_late(&self.fields, &what);
+                Err(PyErr::from_value(error))
+            }
             None => self.end(&what).map_err(|fault| fault.raise(py)),
         };
         if let Err(error) = result {

@@ -381,6 +381,34 @@ def test_set_status_after_write_is_logged_and_ignored(server: Server) -> None:
     assert "404" in new_log(server, start, "set_status")
 
 
+@pytest.mark.parametrize("at", ["/late", "/late-async"])
+def test_what_is_set_after_the_head_is_logged_once_with_the_request_as_sent(
+    server: Server, at: str
+) -> None:
+    start = len(server.log())
+    target = f"{at}/a%0Ab"
+    response = server.get(target)
+    assert (response.status, response.body) == (200, b"bodymore")
+    assert (response.header("x-soon"), response.header("x-late")) == ("1", None)
+    end = f"{at}/end"
+    assert server.get(end).status == 200
+    log = new_log(server, start, f"GET {end}: the header")
+    said = [line for line in log.splitlines() if f"GET {target}" in line]
+    assert [line.partition("GET ")[2] for line in said] == [
+        f"{target}: set_status(404) came after the first write and was ignored",
+        f'{target}: the header "X-Late" was set after the headers had been sent, and was ignored',
+    ]
+    assert all(" warning " in line for line in said)
+
+
+def test_header_set_after_a_write_that_was_not_sent_yet_is_sent(server: Server) -> None:
+    start = len(server.log())
+    response = server.get("/late/in-time?in-time")
+    assert (response.header("x-soon"), response.header("x-buffered")) == ("1", "1")
+    server.get("/late/end")
+    assert "/late/in-time" not in new_log(server, start, "GET /late/end: the header")
+
+
 def test_set_status_takes_status_codes_only(server: Server) -> None:
     outcomes = get_json(server, "/status-wrong")
     assert outcomes[:5] == ["ValueError"] * 5

@@ -254,6 +254,11 @@ def late(w: ResponseWriter, req: Request) -> None:
     w.write("more")
 
 
+@route("/late-async/{rest...}")
+async def late_async(w: ResponseWriter, req: Request) -> None:
+    late(w, req)
+
+
 @route("/stream-to-the-end")
 def stream_to_the_end(w: ResponseWriter, _req: Request) -> None:
     while True:
