@@ -40,7 +40,7 @@ pub(crate) struct Schedule<J, X = ()> {
     pub(crate) complained: bool,
     /// Workers that wait for their clients inside a handler.
     pub(crate) waiting: usize,
-    /// Workers given up: their handlers do not end.
+    /// Workers given up, as their handlers do not end, beside those that wait.
     pub(crate) lost: usize,
     /// A worker without work wants to drive in the monitor's place.
     pub(crate) wanted: bool,

@@ -88,6 +88,36 @@ def test_several_servers_at_once(kind: str) -> None:
         assert (get(f"{one}/"), get(f"{other}/")) == (HELLO, HELLO)
 
 
+def test_thread_of_one_server_is_none_of_anothers() -> None:
+    """However they are numbered."""
+    kept: list[Request] = []
+    held, ended = threading.Event(), threading.Event()
+    one, other = Mux(), Mux()
+
+    @one.route("/hold")
+    def hold(w: ResponseWriter, req: Request) -> None:
+        kept.append(req)
+        held.set()
+        ended.wait(20)
+        w.text("held")
+
+    @other.route("/use")
+    def use(w: ResponseWriter, _req: Request) -> None:
+        try:
+            kept[0].set_deadline(5)
+        except RuntimeError as error:
+            w.text(str(error))
+
+    with gohttp.testing.serve(one) as first, gohttp.testing.serve(other) as second:
+        holding = threading.Thread(target=get, args=(f"{first}/hold",))
+        holding.start()
+        assert held.wait(20)
+        said = get(f"{second}/use")
+        ended.set()
+        holding.join()
+    assert said.startswith(b"set_deadline() is for the handler's own thread")
+
+
 @each_kind
 def test_signals_stay_the_programs(kind: str) -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -442,6 +442,24 @@ def test_handlers_that_do_not_end_are_named_and_their_threads_replaced(tmp_path:
         assert time.monotonic() - began < 4
 
 
+def test_one_thread_stands_in_for_a_stream_that_is_given_up(tmp_path: Path) -> None:
+    """It waited for its client already: it is not missed twice."""
+    gate = tmp_path / "gate"
+    with serve("--threads", "2") as server, server.connect() as connection:
+        connection.send_request("GET", f"/swallow-in-a-stream?{gate}")
+        assert connection.read_head().status == 200
+        line = server.wait_for_log("went on in spite of the exception")
+        assert "its thread is given up" in line
+        for _ in range(4):
+            server.get("/how-many")  # well known to be slow from now on
+        answers = in_background(lambda: int(server.get("/how-many").body), 6)()
+        assert max(answers) == 2
+        gate.touch()
+        server.wait_for_log("GET /swallow-in-a-stream has ended after all")
+        answers = in_background(lambda: int(server.get("/how-many").body), 6)()
+        assert max(answers) == 2
+
+
 def test_worker_with_a_lost_thread_is_replaced(tmp_path: Path) -> None:
     with serve("--threads", "2", "--graceful-timeout", "3", workers=2) as server:
         blocked = in_background(lambda: server.get(f"/blocked?{tmp_path / 'mark'}"))

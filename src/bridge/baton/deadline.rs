@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use super::Baton;
 use super::limits::ticks;
-use super::{Baton, WORKER};
 use crate::bridge::interrupt::{
     Ident, Interruption, forgive, interrupt, timeout_error, was_raised_in,
 };
@@ -96,12 +96,10 @@ impl Deadlines {
         self.orders.get().is_some()
     }
 
-    /// The calling worker's handler has another deadline. Too late once it has passed.
-    fn renew(&self, deadline: u32, allowed: (Duration, &'static str)) -> bool {
+    /// The handler of `worker` has another deadline. Too late once it has passed.
+    fn renew(&self, worker: usize, deadline: u32, allowed: (Duration, &'static str)) -> bool {
         let mut running = lock(&self.running);
-        let Some(known) = running.iter_mut().find(|r| Some(r.worker) == WORKER.get()) else {
-            return false;
-        };
+        let Some(known) = running.iter_mut().find(|r| r.worker == worker) else { return false };
         if known.stage == Stage::InTime {
             known.deadline = deadline;
             known.allowed = allowed;
@@ -109,15 +107,15 @@ impl Deadlines {
         true
     }
 
-    /// The calling worker begins a handler.
+    /// The calling thread, `worker`, begins a handler.
     pub(super) fn enter(
         &self,
         py: Python<'_>,
+        worker: usize,
         deadline: u32,
         allowed: (Duration, &'static str),
         head: &RequestHead,
     ) {
-        let Some(worker) = WORKER.get() else { return };
         // Without its number a thread cannot be interrupted; the client gets its 504 all the same.
         let Ok(thread) = Ident::current(py) else { return };
         let what = app::describe(head);
@@ -135,11 +133,9 @@ impl Deadlines {
         });
     }
 
-    /// The calling worker's handler is told in another way that it is over its time: nothing is
-    /// raised in it any more, as that would disturb what it does about it. Returns whether the
-    /// caller is such a worker.
-    fn tell(&self, py: Python<'_>) -> bool {
-        let Some(worker) = WORKER.get() else { return false };
+    /// The handler of `worker` is told in another way that it is over its time: nothing is raised in
+    /// it any more, as that would disturb what it does about it. Returns whether it has a deadline.
+    fn tell(&self, py: Python<'_>, worker: usize) -> bool {
         let mut running = lock(&self.running);
         let Some(late) = running.iter_mut().find(|r| r.worker == worker) else { return false };
         if late.stage != Stage::InTime {
@@ -149,17 +145,15 @@ impl Deadlines {
         true
     }
 
-    /// Whether the calling worker's handler is over its time.
-    fn is_late(&self) -> bool {
-        let worker = WORKER.get();
+    /// Whether the handler of `worker` is over its time.
+    fn is_late(&self, worker: usize) -> bool {
         let running = lock(&self.running);
-        running.iter().any(|r| Some(r.worker) == worker && r.stage != Stage::InTime)
+        running.iter().any(|r| r.worker == worker && r.stage != Stage::InTime)
     }
 
-    /// The calling worker's handler has no deadline any more: it has left it, or speaks with its
-    /// client itself. Returns whether its thread had been given up.
-    pub(super) fn leave(&self, py: Python<'_>) -> bool {
-        let Some(worker) = WORKER.get() else { return false };
+    /// The handler of `worker` has no deadline any more: it has left it, or speaks with its client
+    /// itself. Returns whether its thread had been given up.
+    pub(super) fn leave(&self, py: Python<'_>, worker: usize) -> bool {
         let mut running = lock(&self.running);
         let Some(at) = running.iter().position(|r| r.worker == worker) else { return false };
         let left = running.swap_remove(at);
@@ -180,14 +174,18 @@ impl Baton {
     /// The exception for a handler whose client has been cut off since it is over its time, in the
     /// place of the one that would come otherwise. `None` in threads of the application's own.
     pub(crate) fn time_out(&self, py: Python<'_>) -> Option<PyErr> {
-        self.deadlines.tell(py).then(|| timeout_error(py))
+        let me = self.me()?;
+        self.deadlines.tell(py, me).then(|| timeout_error(py))
     }
 
     /// The calling worker's handler is about to clean up. If it is late (`expired`: its client has
     /// been told) it has the grace for that, and no exception comes in between.
     pub(crate) fn leave_in_peace(&self, py: Python<'_>, expired: impl FnOnce() -> bool) {
-        if self.deadlines.in_use() && (expired() || self.deadlines.is_late()) {
-            self.deadlines.tell(py);
+        if self.deadlines.in_use()
+            && let Some(me) = self.me()
+            && (expired() || self.deadlines.is_late(me))
+        {
+            self.deadlines.tell(py, me);
         }
     }
 
@@ -202,9 +200,7 @@ impl Baton {
         left: Option<Duration>,
         head: &RequestHead,
     ) -> std::io::Result<bool> {
-        if WORKER.get().is_none() {
-            return Ok(false);
-        }
+        let Some(me) = self.me() else { return Ok(false) };
         let Some(left) = left else {
             self.leave_deadline(py);
             return Ok(true);
@@ -214,8 +210,8 @@ impl Baton {
         }
         let deadline = self.ticks.load(Relaxed) + ticks(left);
         let allowed = (left, "set_deadline");
-        if !self.deadlines.renew(deadline, allowed) {
-            self.deadlines.enter(py, deadline, allowed, head);
+        if !self.deadlines.renew(me, deadline, allowed) {
+            self.deadlines.enter(py, me, deadline, allowed, head);
         }
         Ok(true)
     }
@@ -235,10 +231,7 @@ impl Baton {
                 Stage::Interrupted(at) if now >= at + GRACE => {
                     running.stage = Stage::GivenUp;
                     // With the list locked, so that it is there before the handler can leave.
-                    let mut schedule = self.schedule();
-                    schedule.lost += 1;
-                    schedule.extra.main_lost |= running.worker == 0;
-                    drop(schedule);
+                    self.schedule().give_up(running.worker);
                     let _ = orders.send(Order::GiveUp(running.number));
                 }
                 _ => {}

@@ -126,18 +126,9 @@ impl Baton {
     /// is of their kinds gives way to other requests too.
     fn count_streams(self: &Arc<Self>, now: u32) {
         let mut schedule = self.schedule();
-        let (mut more, mut news) = (0, false);
-        for stream in &mut schedule.extra.streams {
-            if now - stream.since >= STREAM_PATIENCE {
-                if let Some(kind) = stream.kind.take() {
-                    self.costs.note_slow(kind);
-                    news = true;
-                }
-                more += usize::from(!std::mem::replace(&mut stream.waits, true));
-            }
-        }
-        schedule.waiting += more;
-        if news && self.max_threads > 1 {
+        let kinds = schedule.settle_streams(now, STREAM_PATIENCE);
+        kinds.iter().for_each(|&kind| self.costs.note_slow(kind));
+        if !kinds.is_empty() && self.max_threads > 1 {
             let waiting = std::mem::take(&mut schedule.ready);
             let (slow, ready): (VecDeque<_>, _) =
                 waiting.into_iter().partition(|job| self.costs.is_slow(job.kind));

@@ -74,12 +74,20 @@ pub(crate) struct Baton {
 }
 
 thread_local! {
-    /// The number of this worker thread.
-    static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
+    /// Which worker this thread is.
+    static WORKER: Cell<Option<Worker>> = const { Cell::new(None) };
     /// Its handler speaks with the client itself, and waits for it as long as it likes.
     static ASIDE: Cell<bool> = const { Cell::new(false) };
     /// The kind of the request that it runs, or ran last.
     static KIND: Cell<Option<Kind>> = const { Cell::new(None) };
+}
+
+/// A worker thread, among those of all batons of this process.
+#[derive(Clone, Copy)]
+struct Worker {
+    /// Where its baton is: that lives for as long as its threads do.
+    baton: usize,
+    number: usize,
 }
 
 /// Whether the calling thread runs a handler.
@@ -137,6 +145,13 @@ impl Baton {
         })
     }
 
+    /// The number of the calling thread, if it is a worker of this baton. One of another server in
+    /// this process is none, whatever its number.
+    fn me(&self) -> Option<usize> {
+        let worker = WORKER.get()?;
+        (worker.baton == std::ptr::from_ref(self).addr()).then_some(worker.number)
+    }
+
     /// What it allows.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
@@ -189,7 +204,8 @@ impl Baton {
         loop {
             let (busy, lost) = {
                 let schedule = self.schedule();
-                (schedule.threads.saturating_sub(schedule.lost), schedule.lost)
+                let lost = schedule.given_up();
+                (schedule.threads.saturating_sub(lost), lost)
             };
             if busy == 0 {
                 return self.finish_crew() && lost == 0;

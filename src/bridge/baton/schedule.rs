@@ -33,6 +33,10 @@ pub(super) struct Stream {
 pub(crate) struct Extra {
     /// Streamed responses in the making.
     pub(super) streams: Vec<Stream>,
+    /// The workers that wait, each as often as it counts.
+    waiters: Vec<usize>,
+    /// The workers that were given up.
+    given_up: Vec<usize>,
     /// The first worker is one of those that were given up.
     pub(super) main_lost: bool,
     /// The first worker has left its last handler.
@@ -50,6 +54,61 @@ pub(crate) struct Extra {
 pub(super) type Schedule = crate::team::Schedule<Job, Extra>;
 
 impl Schedule {
+    /// Worker `me` waits for the network: another may be started in its place.
+    pub(super) fn begin_waiting(&mut self, me: usize) {
+        self.extra.waiters.push(me);
+        self.count();
+    }
+
+    /// Worker `me` waits no longer.
+    pub(super) fn end_waiting(&mut self, me: usize) {
+        if let Some(at) = self.extra.waiters.iter().rposition(|&number| number == me) {
+            self.extra.waiters.swap_remove(at);
+        }
+        self.count();
+    }
+
+    /// Worker `me` is given up: its handler does not end.
+    pub(super) fn give_up(&mut self, me: usize) {
+        self.extra.given_up.push(me);
+        self.extra.main_lost |= me == 0;
+        self.count();
+    }
+
+    /// The handler of worker `me`, which was given up, has ended after all.
+    pub(super) fn take_up(&mut self, me: usize) {
+        self.extra.given_up.retain(|&number| number != me);
+        self.extra.main_lost &= me != 0;
+        self.count();
+    }
+
+    /// How many workers were given up, waiting or not.
+    pub(super) fn given_up(&self) -> usize {
+        self.extra.given_up.len()
+    }
+
+    /// Streams of workers that have gone on for `patience` ticks count as waiting. Returns the kinds
+    /// of those that are new to that.
+    pub(super) fn settle_streams(&mut self, now: u32, patience: u32) -> Vec<costs::Kind> {
+        let Extra { streams, waiters, .. } = &mut self.extra;
+        let mut kinds = Vec::new();
+        for stream in streams.iter_mut().filter(|stream| now - stream.since >= patience) {
+            kinds.extend(stream.kind.take());
+            if !std::mem::replace(&mut stream.waits, true) {
+                waiters.push(stream.worker);
+            }
+        }
+        self.count();
+        kinds
+    }
+
+    /// A thread that was given up while it waits stands for one that is missing, not for two.
+    fn count(&mut self) {
+        let Extra { waiters, given_up, .. } = &self.extra;
+        self.lost = given_up.iter().filter(|number| !waiters.contains(number)).count();
+        self.waiting = waiters.len();
+    }
+
     /// The holder is about to wait, or to lose the baton, inside a handler. One that needs no Python
     /// takes no thread from those that do.
     pub(super) fn lend_holder(&mut self) {
@@ -57,7 +116,7 @@ impl Schedule {
             && std::mem::take(&mut self.extra.inside_bare)
         {
             self.extra.lent.push(number);
-            self.waiting += 1;
+            self.begin_waiting(number);
         }
     }
 
@@ -70,7 +129,7 @@ impl Schedule {
     pub(super) fn take_back(&mut self, me: usize) {
         if let Some(at) = self.extra.lent.iter().position(|&number| number == me) {
             self.extra.lent.swap_remove(at);
-            self.waiting -= 1;
+            self.end_waiting(me);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use pyo3::prelude::*;
 
 use super::schedule::{Schedule, Stream};
-use super::{ASIDE, Baton, KIND, WORKER};
+use super::{ASIDE, Baton, KIND};
 use crate::team::{EXTRA_THREADS, Holder, Team};
 use crate::wake::park_until;
 
@@ -17,11 +17,11 @@ const RESERVED: usize = 64;
 const STREAMS_AT_ONCE: usize = 4;
 
 /// A worker that waits for the network: another may be started in its place.
-struct Waiting<'a>(Option<&'a Arc<Baton>>);
+struct Waiting<'a>(Option<(&'a Baton, usize)>);
 
 impl<'a> Waiting<'a> {
     fn begin(baton: &'a Arc<Baton>) -> Self {
-        let Some(me) = WORKER.get() else { return Self(None) };
+        let Some(me) = baton.me() else { return Self(None) };
         let mut schedule = baton.schedule();
         if schedule.holder == Holder::Worker(me) {
             schedule.lend_holder();
@@ -32,29 +32,28 @@ impl<'a> Waiting<'a> {
             return Self(None);
         }
         // A stream that waits once counts as waiting until its end.
-        let stream = stream_of(&schedule);
+        let stream = stream_of(&schedule, me);
         if let Some(at) = stream
             && std::mem::replace(&mut schedule.extra.streams[at].waits, true)
         {
             return Self(None);
         }
-        schedule.waiting += 1;
+        schedule.begin_waiting(me);
         baton.call_for_waiting_jobs(schedule);
-        Self(stream.is_none().then_some(baton))
+        Self(stream.is_none().then_some((baton, me)))
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(baton) = self.0 {
-            baton.schedule().waiting -= 1;
+        if let Some((baton, me)) = self.0 {
+            baton.schedule().end_waiting(me);
         }
     }
 }
 
-/// The calling worker's stream, as a place in the list.
-fn stream_of(schedule: &Schedule) -> Option<usize> {
-    let me = WORKER.get()?;
+/// The stream of worker `me`, as a place in the list.
+fn stream_of(schedule: &Schedule, me: usize) -> Option<usize> {
     schedule.extra.streams.iter().position(|stream| stream.worker == me)
 }
 
@@ -71,7 +70,7 @@ impl Baton {
     /// The calling worker begins to send a response piece by piece. If that takes long it does not
     /// count as busy: between two events a stream only sleeps.
     pub(crate) fn streaming(self: &Arc<Self>) -> Streaming<'_> {
-        if let Some(worker) = WORKER.get() {
+        if let Some(worker) = self.me() {
             let since = self.ticks.load(Relaxed);
             let mut schedule = self.schedule();
             // Where others wait it gives way at once, as long as these are not too many.
@@ -79,7 +78,7 @@ impl Baton {
                 && schedule.waiting < STREAMS_AT_ONCE * self.max_threads;
             schedule.extra.streams.push(Stream { worker, kind: KIND.get(), since, waits });
             if waits {
-                schedule.waiting += 1;
+                schedule.begin_waiting(worker);
                 self.call_for_waiting_jobs(schedule);
             }
         }
@@ -88,11 +87,12 @@ impl Baton {
 
     /// The calling worker's stream has ended.
     pub(super) fn end_stream(&self) {
+        let Some(me) = self.me() else { return };
         let mut schedule = self.schedule();
-        if let Some(at) = stream_of(&schedule)
+        if let Some(at) = stream_of(&schedule, me)
             && schedule.extra.streams.swap_remove(at).waits
         {
-            schedule.waiting -= 1;
+            schedule.end_waiting(me);
         }
     }
 
@@ -105,21 +105,21 @@ impl Baton {
     /// The calling worker's handler has taken its connection over: it may wait for its client for
     /// hours, has no deadline, and does not count as busy.
     pub(crate) fn set_aside(self: &Arc<Self>, py: Python<'_>) {
-        let Some(worker) = WORKER.get() else { return };
+        let Some(worker) = self.me() else { return };
         self.leave_deadline(py);
         if !ASIDE.replace(true) {
             let mut schedule = self.schedule();
-            schedule.waiting += 1;
+            schedule.begin_waiting(worker);
             schedule.extra.streams.push(Stream { worker, kind: KIND.get(), since: 0, waits: true });
             self.call_for_waiting_jobs(schedule);
         }
     }
 
     pub(super) fn leave_deadline(&self, py: Python<'_>) {
-        if self.deadlines.leave(py) {
-            let mut schedule = self.schedule();
-            schedule.lost -= 1;
-            schedule.extra.main_lost &= WORKER.get() != Some(0);
+        if let Some(me) = self.me()
+            && self.deadlines.leave(py, me)
+        {
+            self.schedule().take_up(me);
         }
     }
 
@@ -142,7 +142,7 @@ impl Baton {
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> T {
         let _waiting = Waiting::begin(self);
-        let driven = WORKER.get().and_then(|me| self.drive_while_waiting(me, &mut poll));
+        let driven = self.me().and_then(|me| self.drive_while_waiting(me, &mut poll));
         driven.unwrap_or_else(|| park_until(poll))
     }
 }

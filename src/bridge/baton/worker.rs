@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use super::schedule::{Job, Schedule};
-use super::{ASIDE, Baton, KIND, WORKER, limits};
+use super::{ASIDE, Baton, KIND, WORKER, Worker, limits};
 use crate::team::{Holder, STREAK, Team};
 
 /// A thread without work for this long ends.
@@ -39,7 +39,7 @@ pub(super) fn start(baton: &Arc<Baton>, number: usize) -> io::Result<()> {
 impl Baton {
     /// The life of worker `me`.
     pub(super) fn work(self: &Arc<Self>, me: usize) {
-        WORKER.set(Some(me));
+        WORKER.set(Some(Worker { baton: Arc::as_ptr(self).addr(), number: me }));
         let _member = self.crew.get().is_some().then(|| self.enter_crew());
         let mut streak = 0;
         // All but the first thread are started by a call.
@@ -191,9 +191,12 @@ impl Baton {
             writer.abort();
             return began;
         }
-        if let Some(timeout) = self.limits.request_timeout {
+        if let Some(timeout) = self.limits.request_timeout
+            && let Some(me) = self.me()
+        {
             let allowed = (timeout, "request_timeout");
-            self.deadlines.enter(py, since + limits::ticks(timeout), allowed, &request.head);
+            let deadline = since + limits::ticks(timeout);
+            self.deadlines.enter(py, me, deadline, allowed, &request.head);
         }
         KIND.set(Some(kind));
         let run = AssertUnwindSafe(|| self.handler.handle(py, self, request, writer));

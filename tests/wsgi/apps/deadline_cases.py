@@ -184,6 +184,26 @@ def swallow(environ: Environ, _start_response: StartResponse) -> list[bytes]:
     return []
 
 
+@at("/swallow-in-a-stream")
+def swallow_in_a_stream(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    start_response("200 OK", TEXT)
+    yield b"begun"
+    swallow(environ, start_response)
+
+
+@at("/how-many")
+def how_many(_environ: Environ, start_response: StartResponse) -> list[bytes]:
+    """Tells how many of its kind run at once."""
+    with _lock:
+        _counted.append(1)
+        number = len(_counted)
+    time.sleep(0.05)
+    with _lock:
+        _counted.pop()
+    start_response("200 OK", TEXT)
+    return [str(number).encode()]
+
+
 @at("/blocked")
 def blocked(environ: Environ, _start_response: StartResponse) -> list[bytes]:
     mark(environ, "begun")
@@ -213,4 +233,5 @@ def hold(environ: Environ, start_response: StartResponse) -> list[bytes]:
 
 _lock = threading.Lock()
 _inside: list[int] = []
+_counted: list[int] = []
 _both = threading.Event()
