@@ -13,6 +13,7 @@ mod filter;
 mod forwarded;
 mod head;
 mod link;
+mod outlet;
 mod read_room;
 mod recode;
 mod redirect;

@@ -9,9 +9,9 @@ use bytes::Bytes;
 
 use super::body::ClientFault;
 use super::file_part::{FilePart, Part};
-use super::filter::{Filter, Leaving, Recoder};
+use super::filter::Filter;
 use super::link::{Link, Progress};
-use super::recode;
+use super::outlet::Outlet;
 use super::response::{RESET_CONTENT, ResponseHead, bodiless};
 use super::upgrade::{Relay, Upgrade};
 use super::write_error::WriteError;
@@ -31,7 +31,7 @@ enum Stage {
 /// is out, so that no client takes a part for the whole.
 #[derive(Debug)]
 pub struct ResponseWriter {
-    link: Arc<Link>,
+    outlet: Outlet,
     /// The head, held back until the first byte of the body or the end.
     head: Option<ResponseHead>,
     head_request: bool,
@@ -40,17 +40,6 @@ pub struct ResponseWriter {
     /// Bytes still missing to the declared length.
     remaining: Option<u64>,
     stage: Stage,
-    filtered: Filtered,
-}
-
-/// How a response is changed.
-#[derive(Debug)]
-enum Filtered {
-    Not,
-    /// By what the filters say when the head leaves.
-    Waiting,
-    /// Its body is coded.
-    Coding(Box<dyn Recoder>),
 }
 
 impl ResponseWriter {
@@ -59,13 +48,12 @@ impl ResponseWriter {
 
     pub(super) fn new(link: Arc<Link>, head_request: bool) -> Self {
         Self {
-            link,
+            outlet: Outlet::new(link, head_request),
             head: None,
             head_request,
             bodiless: false,
             remaining: None,
             stage: Stage::Fresh,
-            filtered: Filtered::Not,
         }
     }
 
@@ -73,19 +61,14 @@ impl ResponseWriter {
     /// there. Without effect once the head has left, and on upgraded connections.
     pub fn add_filter(&mut self, filter: Arc<dyn Filter>) {
         if !self.committed() {
-            self.filtered = Filtered::Waiting;
-            self.link.push_filter(filter);
+            self.outlet.add_filter(filter);
         }
     }
 
     /// Whether so many bytes may have to be coded when they are written, which takes its time:
     /// callers may want to let go of what others wait for.
     pub fn takes_time(&self, length: usize) -> bool {
-        length >= Self::HEAVY && self.is_filtered()
-    }
-
-    fn is_filtered(&self) -> bool {
-        !matches!(self.filtered, Filtered::Not)
+        length >= Self::HEAVY && self.outlet.is_filtered()
     }
 
     /// Whether the head has been given.
@@ -105,18 +88,18 @@ impl ResponseWriter {
 
     /// Whether the client has gone.
     pub fn is_gone(&self) -> bool {
-        self.link.gone()
+        self.outlet.link().gone()
     }
 
     /// Ready when the client has gone, or has sent its last byte and may still read: see
     /// [`Self::is_gone`].
     pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.link.poll_gone(cx)
+        self.outlet.link().poll_gone(cx)
     }
 
     /// Whether the client has been told that its request took too long.
     pub fn is_expired(&self) -> bool {
-        self.link.expired()
+        self.outlet.link().expired()
     }
 
     /// Whether the whole declared length has been given: nothing more will be sent.
@@ -132,8 +115,8 @@ impl ResponseWriter {
     /// What the client did wrong, if it has gone or its body cannot be had: an I/O error of the
     /// handler is then no fault of the handler.
     pub fn client_fault(&self) -> Option<ClientFault> {
-        let gone = self.link.gone().then_some(ClientFault::Gone);
-        self.link.upload_error().map(ClientFault::Body).or(gone)
+        let gone = self.outlet.link().gone().then_some(ClientFault::Gone);
+        self.outlet.link().upload_error().map(ClientFault::Body).or(gone)
     }
 
     /// The length that was declared for the body, until the head has left.
@@ -184,7 +167,7 @@ impl ResponseWriter {
         if self.committed() {
             return Err(WriteError::Started);
         }
-        self.link.push_interim(head);
+        self.outlet.link().push_interim(head);
         Ok(())
     }
 
@@ -209,7 +192,7 @@ impl ResponseWriter {
 
     /// Where the connection is woken.
     pub(crate) fn wake_queue(&self) -> Arc<WakeQueue> {
-        self.link.wake_queue()
+        self.outlet.link().wake_queue()
     }
 
     /// Answers with `head`, unless the connection's new user does that itself, and gives the
@@ -226,7 +209,7 @@ impl ResponseWriter {
         if self.stage != Stage::Fresh {
             return Err(WriteError::Started);
         }
-        if !self.link.upgrade(head, upgrade) {
+        if !self.outlet.link().upgrade(head, upgrade) {
             return Err(WriteError::Gone);
         }
         self.stage = Stage::Ended;
@@ -269,7 +252,7 @@ impl ResponseWriter {
 
     /// Ready when the client's side has taken enough that more may be written, or has gone.
     pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.link.poll_room(cx)
+        self.outlet.link().poll_room(cx)
     }
 
     /// Ends the response with a last piece of the body, which may be empty. A body shorter than
@@ -352,15 +335,15 @@ impl ResponseWriter {
             return self.finish(Bytes::new());
         }
         self.flush()?;
-        if let Filtered::Coding(mut coder) = std::mem::replace(&mut self.filtered, Filtered::Not) {
-            let Ok(rest) = coder.recode(Bytes::new(), true) else {
-                self.abort();
-                return Err(WriteError::Ended);
-            };
+        let Ok(rest) = self.outlet.end_coding() else {
+            self.abort();
+            return Err(WriteError::Ended);
+        };
+        if let Some(rest) = rest {
             self.give(rest, Progress::Open)?;
         }
         self.stage = Stage::Ended;
-        if self.link.give_trailers(trailers) { Ok(()) } else { Err(WriteError::Gone) }
+        if self.outlet.link().give_trailers(trailers) { Ok(()) } else { Err(WriteError::Gone) }
     }
 
     /// Answers with a whole response.
@@ -388,7 +371,7 @@ impl ResponseWriter {
     pub fn abort(&mut self) {
         let before = std::mem::replace(&mut self.stage, Stage::Ended);
         if !matches!(before, Stage::Ended | Stage::Satisfied) {
-            self.link.give(None, None, Progress::Aborted);
+            self.outlet.link().give(None, None, Progress::Aborted);
         }
     }
 
@@ -424,31 +407,8 @@ impl ResponseWriter {
     }
 
     fn give_part(&mut self, part: Option<Part>, progress: Progress) -> Result<(), WriteError> {
-        let there = if self.is_filtered() {
-            self.give_filtered(part, progress)
-        } else {
-            self.link.give(self.head.take(), part, progress)
-        };
+        let there = self.outlet.give(self.head.take(), part, progress);
         if there { Ok(()) } else { Err(WriteError::Gone) }
-    }
-
-    fn give_filtered(&mut self, part: Option<Part>, progress: Progress) -> bool {
-        let mut head = self.head.take();
-        let mut coder = match std::mem::replace(&mut self.filtered, Filtered::Not) {
-            Filtered::Coding(coder) => Some(coder),
-            _ => None,
-        };
-        if let Some(head) = &mut head {
-            let leaving =
-                Leaving { first: part.as_ref(), progress, head_request: self.head_request };
-            coder = recode::leave(&self.link, head, &leaving);
-        }
-        if coder.is_none() {
-            return self.link.give(head, part, progress);
-        }
-        let there = recode::give(&self.link, &mut coder, head, part, progress);
-        self.filtered = coder.map_or(Filtered::Not, Filtered::Coding);
-        there
     }
 }
 

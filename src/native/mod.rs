@@ -1,12 +1,12 @@
 //! The native face: `w, req` handlers as in Go's net/http, on the shared exchange.
 
-mod accept;
 mod body;
 mod cancel;
 mod fault;
 mod headers;
 mod request;
 mod response;
+mod take_over;
 mod turns;
 mod typed;
 mod websocket;

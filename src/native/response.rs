@@ -1,6 +1,8 @@
 //! A native handler's response: what it has set and written so far, and how that is sent.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -11,7 +13,10 @@ use super::headers::{Headers, Kind};
 use crate::bridge::app;
 use crate::bridge::convert::from_latin1;
 use crate::bridge::places::Place;
-use crate::http::{ResponseHead, ResponseWriter, Version, WriteError, check_trailer, sniff};
+use crate::files::serve_file;
+use crate::http::{
+    RequestHead, ResponseHead, ResponseWriter, Version, WriteError, check_trailer, sniff,
+};
 use crate::wake::lock;
 use crate::websocket::WebSocket;
 
@@ -220,6 +225,24 @@ impl State {
             head.push(b"content-type", sniff::content_type(&self.buffer).as_bytes())?;
         }
         Ok((head, trailers))
+    }
+
+    /// Answers the request `asked` with a file, and what has been set.
+    pub(super) fn serve_file(
+        &mut self,
+        fields: &Fields,
+        asked: &RequestHead,
+        file: File,
+        path: &Path,
+    ) -> Result<(), Fault> {
+        if self.settled || self.writer.started() {
+            return Err(WriteError::Started.into());
+        }
+        let (head, _) = self.head(fields)?;
+        serve_file(asked, file, path, head, &mut self.writer).map_err(Fault::File)?;
+        self.settled = true;
+        fields.note_sent();
+        Ok(())
     }
 
     /// Gives the head, with what is known of the trailers: whether some may follow.

@@ -1,7 +1,6 @@
 //! `ResponseWriter` as native handlers see it.
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -9,37 +8,35 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Context;
 
 use bytes::Bytes;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::accept::{accept, too_many};
 use super::fault::Fault;
 use super::headers::Headers;
 use super::request::NativeRequest;
 use super::response::{Fields, State};
+use super::take_over::fail_socket;
 use super::typed::{AsyncWebSocket, Awaited, CookieSetter, Events, Socket, TextOrBytes, Typed};
 use super::websocket::NativeWebSocket;
 use crate::bridge::baton::Baton;
 use crate::bridge::convert::{bytes_like, type_name};
 use crate::bridge::places::{Place, Places};
-use crate::bridge::{app, futures, log_sink};
-use crate::files::serve_file;
+use crate::bridge::{app, futures};
 use crate::http::{RequestHead, ResponseHead, ResponseWriter, Version, WriteError};
 use crate::wake::lock;
-use crate::websocket::WebSocket;
 
 /// Writes the response of one request. May be used from any thread until the handler has ended;
 /// after that `write` raises `RuntimeError`, and `ConnectionResetError` once the client has gone.
 #[pyclass(frozen, module = "gohttp._gohttp", name = "ResponseWriter")]
 pub(crate) struct NativeWriter {
-    state: Mutex<State>,
-    fields: Fields,
-    baton: Arc<Baton>,
+    pub(super) state: Mutex<State>,
+    pub(super) fields: Fields,
+    pub(super) baton: Arc<Baton>,
     /// The client knows interim responses, and the connection is its own.
-    interim: bool,
-    handed_over: AtomicBool,
+    pub(super) interim: bool,
+    pub(super) handed_over: AtomicBool,
 }
 
 impl NativeWriter {
@@ -132,18 +129,6 @@ impl NativeWriter {
             return error;
         }
         fault.raise(py)
-    }
-
-    fn accept(
-        &self,
-        py: Python<'_>,
-        req: &NativeRequest,
-        subprotocols: Vec<String>,
-    ) -> PyResult<NativeWebSocket> {
-        let asked = (&self.baton.limits().websocket, subprotocols);
-        let accepted = accept(&mut lock(&self.state), &self.fields, req.head(), asked);
-        let (socket, subprotocol) = accepted.map_err(|refused| refused.raise(py))?;
-        Ok(NativeWebSocket::new(socket, self.baton.clone(), subprotocol))
     }
 
     fn wait_for_room(&self, py: Python<'_>) {
@@ -265,22 +250,7 @@ impl NativeWriter {
     /// check. Raises `OSError` if it cannot be opened, `RuntimeError` once the response has begun.
     fn serve_file(&self, py: Python<'_>, req: &NativeRequest, path: PathBuf) -> PyResult<()> {
         let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path)?;
-        let served = {
-            let mut state = lock(&self.state);
-            if state.settled || state.writer.started() {
-                Err(Fault::Write(WriteError::Started))
-            } else {
-                let served = state.head(&self.fields).and_then(|(head, _)| {
-                    serve_file(req.head(), file, &path, head, &mut state.writer)
-                        .map_err(Fault::File)
-                });
-                state.settled = served.is_ok();
-                if state.settled {
-                    self.fields.note_sent();
-                }
-                served
-            }
-        };
+        let served = lock(&self.state).serve_file(&self.fields, req.head(), file, &path);
         served.map_err(|fault| fault.raise(py))
     }
 
@@ -314,17 +284,7 @@ impl NativeWriter {
         req: &NativeRequest,
         subprotocols: Vec<String>,
     ) -> PyResult<NativeWebSocket> {
-        if self.handed_over.load(Relaxed) {
-            return Err(PyRuntimeError::new_err(
-                "an async def handler must not wait: use w.async_websocket(req)",
-            ));
-        }
-        if !self.baton.may_set_aside() {
-            return Err(too_many(py));
-        }
-        let socket = self.accept(py, req, subprotocols)?;
-        self.baton.set_aside(py);
-        Ok(socket)
+        self.take_over_for_websocket(py, req, subprotocols)
     }
 
     /// The same in an `async def` handler: an `AsyncWebSocket`, whose methods are awaited. It counts
@@ -336,44 +296,14 @@ impl NativeWriter {
         req: &NativeRequest,
         subprotocols: Vec<String>,
     ) -> PyResult<Typed<'py, AsyncWebSocket>> {
-        if !self.handed_over.load(Relaxed) {
-            return Err(PyRuntimeError::new_err(
-                "async_websocket() is for async def handlers: here use w.websocket(req)",
-            ));
-        }
-        let class = py.import(intern!(py, "gohttp._websocket"))?.getattr("AsyncWebSocket")?;
-        let socket = self.accept(py, req, subprotocols)?;
-        Ok(Typed::new(class.call1((socket,))?))
+        self.take_over_for_async_websocket(py, req, subprotocols)
     }
 
     /// Takes the connection over, as Go's `Hijacker` does: a socket that speaks with the client,
     /// bytes beyond the request first. The answer, head and all, is the caller's, who closes it.
     /// HTTP/1 only. Raises `OSError` if the response has begun or the client has gone.
     fn hijack<'py>(&self, py: Python<'py>) -> PyResult<Typed<'py, Socket>> {
-        if !self.baton.may_set_aside() {
-            return Err(too_many(py));
-        }
-        let taken = {
-            let mut state = lock(&self.state);
-            if self.interim {
-                let taken = state.writer.hijack();
-                state.settled |= taken.is_ok();
-                state.taken_over |= taken.is_ok();
-                taken
-            } else {
-                Err(std::io::Error::new(
-                    std::io::ErrorKind::Unsupported,
-                    "only connections of HTTP/1.1 can be taken over",
-                ))
-            }
-        }?;
-        self.baton.set_aside(py);
-        let keywords = PyDict::new(py);
-        keywords.set_item("fileno", taken.as_raw_fd())?;
-        let socket = py.import("socket")?.getattr("socket")?.call((), Some(&keywords))?;
-        // It is the socket's now.
-        let _number = taken.into_raw_fd();
-        Ok(Typed::new(socket))
+        self.take_over(py)
     }
 
     /// Sends what has been written so far. Raises as `write` does.
@@ -461,17 +391,4 @@ fn wrong_body(body: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
         "w.write() takes str or a bytes-like object, not {}: for JSON use w.json(...)",
         type_name(body)
     ))
-}
-
-/// Logs the error of a handler with a WebSocket, and closes that.
-fn fail_socket(py: Python<'_>, socket: &WebSocket, what: &str, error: &PyErr) {
-    let of_client = app::is_of_client(py, error);
-    if of_client {
-        log::debug!(target: "gohttp.request", "{what}: {}", error.value(py));
-    } else {
-        let text = format!("Exception in {what}; its WebSocket was closed with 1011");
-        log_sink::app_error(py, &text, error);
-    }
-    // One that is closed already stays so.
-    let _ = socket.close(if of_client { 1000 } else { 1011 }, "");
 }
