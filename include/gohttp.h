@@ -77,8 +77,9 @@ enum gohttp_option {
   GOHTTP_OPTION_ACCESS_LOG = 13,
 };
 
-// A function that is given a line of the log. It is called from any thread, also while the library
-// is in the middle of something: it must not call the library.
+// A function that is given a line of the log. It is called from any thread, from several at once,
+// also while the library is in the middle of something: it must not call the library, nor wait for
+// a thread that may be inside gohttp_set_log.
 typedef void (*gohttp_log_function)(int level, const char *message, void *data);
 
 // A request. It is the same number as its gohttp_response, and as the article's ResponseWriterPtr.
@@ -186,9 +187,10 @@ const char *gohttp_strerror(int code);
 
 // Has lines of the log go to `function`, with `data`; to stderr if it is NULL. `level` is how much:
 // 0 nothing, 1 errors, 2 warnings as well (as it is unless set), 3 what happens, each access line
-// among it, 4 all.
+// among it, 4 all. Waits until no thread is in the former function: that and its data may be let go
+// of then. GOHTTP_ERROR_STATE from inside that function.
 //
-// `function` stays callable, from any thread, until another is set.
+// `function` stays callable, from any thread, until this returns for another.
 int gohttp_set_log(int level, gohttp_log_function function, void *data);
 
 // The method: `GET`. Here and below: NULL if `r` is stale or there is no such text; `length`, unless

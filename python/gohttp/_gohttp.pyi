@@ -197,7 +197,8 @@ class Request:
         """
         The whole body. Waits for the client as long as it must; raises `ConnectionResetError` if
         it goes before the end, another `OSError` if the body is broken, too large or late, and
-        `RuntimeError` once `read` has given some of it.
+        `RuntimeError` once `read` has given some of it. One thread at a time reads the body, also by
+        `read`, `text`, `json` and `form`: another that asks waits until it is done.
         """
     @property
     def cancelled(self, /) -> bool:
@@ -392,7 +393,8 @@ class ResponseWriter:
     @property
     def headers(self, /) -> Headers:
         """
-        The response's header fields, to be set before the first write is sent.
+        The response's header fields, to be set before the first write is sent. What is set later is
+        ignored, and logged when the handler has ended.
         """
     def hijack(self, /) -> socket:
         """
@@ -429,8 +431,8 @@ class ResponseWriter:
         """
     def set_status(self, /, code: SupportsIndex) -> None:
         """
-        Sets the status code, 200 unless set. Too late after the first write: that is logged and
-        ignored. Raises `ValueError` outside 200 to 999.
+        Sets the status code, 200 unless set. Too late after the first write: that is ignored, and
+        logged when the handler has ended. Raises `ValueError` outside 200 to 999.
         """
     def sse(self, /) -> EventStream:
         """
@@ -447,7 +449,7 @@ class ResponseWriter:
         Fields that follow the body (RFC 9110 section 6.5), to be set before the handler ends. Those
         set before the first write is sent, and those that a header `Trailer` names, are announced.
         They need a body whose length is not declared, on HTTP/1.1 or HTTP/2: a response to HTTP/1.0
-        or HEAD, one with `Content-Length`, a 204 or 304, goes without them.
+        or HEAD, one with `Content-Length`, a 204, 205 or 304, goes without them.
         """
     def websocket(self, /, req: Request, *, subprotocols: SupportsGetItem[int, str] = ...) -> WebSocket:
         """
