@@ -85,7 +85,9 @@ def test_patterns_hold_for_functions_of_c(server: Server) -> None:
     assert server.get("/inner/items/7").text.startswith("GET|/inner/items/7|NULL|GET /items/{id}|")
 
 
-@pytest.mark.parametrize("body", [b"one\0two\0", b"\0" * 70_000, b""], ids=["short", "long", "none"])
+@pytest.mark.parametrize(
+    "body", [b"one\0two\0", b"\0" * 70_000, b""], ids=["short", "long", "none"]
+)
 def test_body_with_nuls_can_be_read_by_a_function_of_the_articles_type(
     server: Server, body: bytes
 ) -> None:

@@ -40,17 +40,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
             say(f"holding {query}")
             await asyncio.wait_for(holds[query].wait(), 30)
             await send({"type": "http.response.body", "body": b"end"})
-        case ["", "_status", status]:
-            await start(send, int(status))
-            await send({"type": "http.response.body"})
-        case ["", "_with_body", status]:
-            await start(send, int(status), 4)
-            await send({"type": "http.response.body", "body": b"body"})
-        case ["", "_streamed", status]:
-            await start(send, int(status))
-            for _ in range(3):
-                await send({"type": "http.response.body", "body": b"body", "more_body": True})
-            await send({"type": "http.response.body"})
+        case ["", "_status" | "_with_body" | "_streamed" as how, status]:
+            await with_status(send, how, int(status))
         case ["", "_until_gone"]:
             say(f"waiting {query}")
             while (await receive())["type"] != "http.disconnect":
@@ -60,6 +51,13 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await answer(send, str(await count(receive)).encode())
         case _:
             await echo(scope, receive, send)
+
+
+async def with_status(send: Send, how: str, status: int) -> None:
+    await start(send, status, 4 if how == "_with_body" else None)
+    for _ in range(3 if how == "_streamed" else 0):
+        await send({"type": "http.response.body", "body": b"body", "more_body": True})
+    await send({"type": "http.response.body", "body": b"body" if how == "_with_body" else b""})
 
 
 async def start(send: Send, status: int = 200, length: int | None = None) -> None:
