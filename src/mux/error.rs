@@ -37,6 +37,10 @@ pub enum Fault {
     Empty,
     /// What stands before the space is no method.
     Method(String),
+    /// A well-known method that is not in capitals; the same in capitals.
+    MethodCase(&'static str),
+    /// Several methods before the space.
+    SeveralMethods(String),
     /// There is no `/`, so no path.
     NoPath,
     /// The host holds a brace, a space or a control character.
@@ -45,7 +49,11 @@ pub enum Fault {
     HostPort(String),
     /// The path holds a space or a control character.
     PathCharacter(char),
-    /// The path is not clean, so that no request with this method can match; the clean one.
+    /// The path holds `?` or `#`, which end a request's path.
+    BehindPath(char),
+    /// A segment with a wildcard as other frameworks write it, and what to write for it.
+    ForeignWildcard(String, String),
+    /// The path is not clean, so that no request but CONNECT can match; the clean one.
     Unclean(String),
     /// A segment with a wildcard and something else in it.
     PartialWildcard(String),
@@ -105,6 +113,15 @@ impl fmt::Display for Fault {
                 "has {method:?} before its first space, which is no method; write a method like \
                  GET there, or nothing"
             ),
+            Self::MethodCase(method) => write!(
+                f,
+                "has a method in small letters, which no client sends; write {method}"
+            ),
+            Self::SeveralMethods(methods) => write!(
+                f,
+                "has several methods, {methods:?}; register one pattern for each, or leave the \
+                 method out to take all"
+            ),
             Self::NoPath => f.write_str(
                 "has no path; a path begins with a slash, as in \"/about\" or \"example.org/about\"",
             ),
@@ -123,6 +140,18 @@ impl fmt::Display for Fault {
                 write!(f, "has {c:?} in its path; write ")?;
                 c.encode_utf8(&mut utf8).bytes().try_for_each(|byte| write!(f, "%{byte:02X}"))
             }
+            Self::BehindPath(c) => write!(
+                f,
+                "has {c:?} in its path, which no path holds; leave out what follows it{}, or \
+                 write %{:02X}",
+                if *c == '?' { " (the query is in the request)" } else { "" },
+                u32::from(*c)
+            ),
+            Self::ForeignWildcard(segment, wildcard) => write!(
+                f,
+                "has {segment:?} in its path, which is another framework's way; write \
+                 {wildcard:?}, and convert the value in the handler"
+            ),
             Self::Unclean(clean) => write!(
                 f,
                 "has a path that no request keeps, since clients are redirected to the clean one; \
@@ -141,11 +170,18 @@ impl fmt::Display for Fault {
                 "has the wildcard {wildcard:?} without a name; write a name between the braces, as \
                  in {{id}} or {{path...}}"
             ),
-            Self::Name(name) => write!(
-                f,
-                "has a wildcard named {name:?}; a name is made of letters, digits and underscores \
-                 and does not begin with a digit"
-            ),
+            Self::Name(name) => {
+                write!(
+                    f,
+                    "has a wildcard named {name:?}; a name is made of letters, digits and \
+                     underscores and does not begin with a digit"
+                )?;
+                match name.split_once(':') {
+                    Some((name, "path")) => write!(f, ": write \"{{{name}...}}\""),
+                    Some((name, _)) => write!(f, ": write \"{{{name}}}\""),
+                    None => Ok(()),
+                }
+            }
             Self::RepeatedName(name) => {
                 write!(f, "has two wildcards named {name:?}; rename one of them")
             }

@@ -48,8 +48,8 @@ impl Pattern {
 
     fn parse_parts(text: &str) -> Result<Self, Fault> {
         let (method, host, path) = split(text)?;
-        // Without a method it may still be asked for with CONNECT.
-        if method.is_some_and(|method| method != "CONNECT") {
+        // With CONNECT, for which it must be written then, paths are left as they are.
+        if method != Some("CONNECT") {
             check_clean(path)?;
         }
         Ok(Self {
@@ -103,18 +103,17 @@ fn split(text: &str) -> Result<(Option<&str>, &str, &str), Fault> {
         Some((path, _)) if path.contains('/') => {
             return Err(Fault::PathCharacter(text.as_bytes()[path.len()].into()));
         }
-        Some((method, _)) if !is_token(method) => return Err(Fault::Method(method.into())),
-        Some((method, rest)) => (Some(method), rest.trim_start_matches([' ', '\t'])),
+        Some((method, rest)) => {
+            check_method(method)?;
+            (Some(method), rest.trim_start_matches([' ', '\t']))
+        }
         None => (None, text),
     };
     let slash = rest.find('/').ok_or(Fault::NoPath)?;
     let (host, path) = rest.split_at(slash);
     check_host(host)?;
-    let is_bad = |c: char| c.is_whitespace() || c.is_control();
-    match path.chars().find(|&c| is_bad(c)) {
-        Some(c) => Err(Fault::PathCharacter(c)),
-        None => Ok((method, host, path)),
-    }
+    check_characters(path)?;
+    Ok((method, host, path))
 }
 
 /// Host and path of a prefix, as they are written.
@@ -154,6 +153,50 @@ pub(super) fn under(prefix: &str, pattern: &str) -> Result<String, PatternError>
 fn is_token(text: &str) -> bool {
     let is_tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !text.is_empty() && text.bytes().all(is_tchar)
+}
+
+/// Methods are compared with their case (RFC 9110 section 9.1), so `get` would never be asked for.
+fn check_method(method: &str) -> Result<(), Fault> {
+    const KNOWN: [&str; 9] =
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    let known = |one: &str| KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(one));
+    if method.split([',', '|']).all(|one| known(one).is_some()) && known(method).is_none() {
+        return Err(Fault::SeveralMethods(method.into()));
+    }
+    if !is_token(method) {
+        return Err(Fault::Method(method.into()));
+    }
+    match known(method) {
+        Some(known) if known != method => Err(Fault::MethodCase(known)),
+        _ => Ok(()),
+    }
+}
+
+/// What a path as it is compared cannot hold, and placeholders of other frameworks.
+fn check_characters(path: &str) -> Result<(), Fault> {
+    let is_bad = |c: char| c.is_whitespace() || c.is_control();
+    if let Some(c) = path.chars().find(|&c| is_bad(c)) {
+        return Err(Fault::PathCharacter(c));
+    }
+    let foreign = |part: &&str| part.contains('<') && part.contains('>');
+    if let Some(part) = path.split('/').find(foreign) {
+        return Err(Fault::ForeignWildcard(part.into(), wildcard_for(part)));
+    }
+    match path.chars().find(|c| matches!(c, '?' | '#')) {
+        Some(c) => Err(Fault::BehindPath(c)),
+        None => Ok(()),
+    }
+}
+
+/// The wildcard that is meant by `<int:id>`, `<path:rest>` and the like.
+fn wildcard_for(part: &str) -> String {
+    let inner = part.split(['<', '>']).nth(1).unwrap_or_default();
+    let (kind, name) = inner.rsplit_once(':').unwrap_or(("", inner));
+    match (name.is_empty(), kind == "path") {
+        (true, _) => "{name}".to_owned(),
+        (false, true) => format!("{{{name}...}}"),
+        _ => format!("{{{name}}}"),
+    }
 }
 
 fn check_clean(path: &str) -> Result<(), Fault> {

@@ -622,6 +622,15 @@ def test_patterns_that_do_not_clash_live_together(one: str, other: str) -> None:
         ("/a\u00a0b", "%C2%A0"),
         ("GET /a/../b", '"/b"'),
         ("GET //b", '"/b"'),
+        ("/a/../b", '"/b"'),
+        ("//", '"/"'),
+        ("/<int:n>", '"{n}"'),
+        ("GET /files/<path:rest>", '"{rest...}"'),
+        ("/{n:int}", '"{n}"'),
+        ("get /x", "write GET"),
+        ("GET,POST /x", "one pattern for each"),
+        ("/search?q=1", "query"),
+        ("/page#part", "%23"),
         ("example.org:80/x", '"example.org"'),
     ],
 )
@@ -630,6 +639,7 @@ def test_malformed_pattern_is_a_sentence_that_says_how_to_mend_it(pattern: str, 
     assert word in said
     # As Rust writes strings.
     assert said.startswith('pattern "')
+    assert refusal(lambda: Mux().handle_c(pattern, 4096)) == said
 
 
 @pytest.mark.parametrize("handler", [7, None, "text", object(), [nothing]])

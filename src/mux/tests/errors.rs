@@ -18,6 +18,10 @@ fn malformed_patterns_are_refused_for_what_is_wrong() {
         (" /a", Fault::Method(String::new())),
         ("A=B /", Fault::Method("A=B".into())),
         ("GÉT /", Fault::Method("GÉT".into())),
+        ("get /a", Fault::MethodCase("GET")),
+        ("Post example.org/a", Fault::MethodCase("POST")),
+        ("GET|POST /a", Fault::SeveralMethods("GET|POST".into())),
+        ("get,head /a", Fault::SeveralMethods("get,head".into())),
         ("a", Fault::NoPath),
         ("GET", Fault::NoPath),
         ("GET ", Fault::NoPath),
@@ -33,6 +37,15 @@ fn malformed_patterns_are_refused_for_what_is_wrong() {
         ("GET /a b", Fault::PathCharacter(' ')),
         ("GET /a ", Fault::PathCharacter(' ')),
         ("/a\n", Fault::PathCharacter('\n')),
+        ("/search?q={q}", Fault::BehindPath('?')),
+        ("GET /a#b", Fault::BehindPath('#')),
+        ("/<int:n>", Fault::ForeignWildcard("<int:n>".into(), "{n}".into())),
+        ("/a/<b>.txt/c", Fault::ForeignWildcard("<b>.txt".into(), "{b}".into())),
+        ("/<path:rest>", Fault::ForeignWildcard("<path:rest>".into(), "{rest...}".into())),
+        ("/<>", Fault::ForeignWildcard("<>".into(), "{name}".into())),
+        ("//", Fault::Unclean("/".into())),
+        ("//y/../z", Fault::Unclean("/z".into())),
+        ("/a/.", Fault::Unclean("/a".into())),
         ("GET //", Fault::Unclean("/".into())),
         ("POST /a/../b/", Fault::Unclean("/b/".into())),
         ("/{a", Fault::PartialWildcard("{a".into())),
@@ -76,7 +89,10 @@ fn unusual_patterns_are_taken() {
         "[::1]/a",
         "/p/{größe}/{_1}/{rest...}",
         "CONNECT //x/./..",
-        "//y/../z",
+        "brew /pot",
+        "/a%3Fb%23c",
+        "/a<b",
+        "/%3Cint:n%3E",
         "/%7Bx%7D",
         "/grüße",
     ] {
@@ -93,6 +109,25 @@ fn an_error_names_the_pattern_and_says_how_to_mend_it() {
             "/{a}.txt",
             "pattern \"/{a}.txt\" has braces in a part of the segment \"{a}.txt\"; a wildcard \
              takes a whole segment, as in \"/posts/{id}\"",
+        ),
+        (
+            "get /a",
+            "pattern \"get /a\" has a method in small letters, which no client sends; write GET",
+        ),
+        (
+            "/a?b",
+            "pattern \"/a?b\" has '?' in its path, which no path holds; leave out what follows it \
+             (the query is in the request), or write %3F",
+        ),
+        (
+            "/<int:n>",
+            "pattern \"/<int:n>\" has \"<int:n>\" in its path, which is another framework's way; \
+             write \"{n}\", and convert the value in the handler",
+        ),
+        (
+            "/{n:path}",
+            "pattern \"/{n:path}\" has a wildcard named \"n:path\"; a name is made of letters, \
+             digits and underscores and does not begin with a digit: write \"{n...}\"",
         ),
         (
             "nowhere",
