@@ -162,7 +162,6 @@ def test_what_is_not_to_be_compressed_is_left_alone(site: Site, kind: str) -> No
         "size=5000&field=content-encoding:zstd",
         "size=5000&field=cache-control:private,%20no-transform",
         "size=5000&field=content-digest:sha-256=:AAAA:",
-        "size=5000&status=206&field=content-range:bytes%200-4999/9999",
     ]:
         etag = "&field=etag:%22a%22&field=accept-ranges:bytes"
         response = site.server.get(f"/packed/{kind}/x?{options}{etag}", accept("gzip, br"))
@@ -171,6 +170,47 @@ def test_what_is_not_to_be_compressed_is_left_alone(site: Site, kind: str) -> No
         assert response.header("etag") == '"a"'
         assert response.header("accept-ranges") == "bytes"
         assert response.header("vary") is None
+
+
+def test_part_of_a_body_is_left_alone(site: Site, kind: str) -> None:
+    part = "size=5000&status=206&field=content-range:bytes%200-4999/9999"
+    for kept in ("", "&field=cache-control:no-transform", "&type=image/png"):
+        path = f"/packed/{kind}/x?{part}{kept}&field=etag:%22a%22&field=accept-ranges:bytes"
+        for fields in (accept("gzip, br"), []):
+            response = site.server.get(path, fields)
+            assert (response.status, response.body) == (206, text_of(5000))
+            assert response.header("content-encoding") is None
+            assert response.header("etag") == '"a"'
+            assert response.header("accept-ranges") == "bytes"
+            # As the 200 would: RFC 9110 section 15.3.7.
+            assert response.header("vary") == (None if kept else "accept-encoding")
+
+
+def test_304_varies_as_the_200_would(site: Site, kind: str) -> None:
+    for options, expected in [
+        ("", {"accept-encoding"}),
+        ("&type=none", {"accept-encoding"}),
+        ("&field=vary:cookie", {"cookie", "accept-encoding"}),
+        ("&type=image/png", set()),
+        ("&field=cache-control:no-transform", set()),
+    ]:
+        for fields in (accept("gzip"), []):
+            path = f"/packed/{kind}/x?status=304&field=etag:%22a%22{options}"
+            response = site.server.get(path, fields)
+            assert (response.status, response.body) == (304, b"")
+            assert varies_on(response) == expected, options
+
+
+def test_parts_and_304_of_a_file_vary(site: Site) -> None:
+    path = "/packed/files/large.txt"
+    tag = site.server.get(path).header("etag") or ""
+    for field, status in [
+        (("Range", "bytes=0-9"), 206),
+        (("Range", "bytes=0-9, 20-29"), 206),
+        (("If-None-Match", tag), 304),
+    ]:
+        response = site.server.get(path, [field])
+        assert (response.status, varies_on(response)) == (status, {"accept-encoding"})
 
 
 def test_body_without_a_type_is_left_alone(site: Site) -> None:

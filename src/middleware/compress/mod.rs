@@ -92,22 +92,34 @@ impl Rules {
 
     /// Whether a body is to be compressed, for some clients at least.
     fn wants(&self, head: &ResponseHead, leaving: &Leaving<'_>) -> bool {
-        const LEFT_ALONE: [&[u8]; 6] = [
-            b"content-encoding",
-            b"content-range",
-            b"content-digest",
-            b"repr-digest",
-            b"digest",
-            b"content-md5",
-        ];
         !matches!(head.status(), 100..=199 | 204..=206 | 304)
             && leaving.length(head).is_none_or(|length| length >= self.min_size.max(1))
             && head.get(b"content-type").is_some_and(|media| self.types.have(media))
-            && !LEFT_ALONE.iter().any(|name| head.get(name).is_some())
-            && !head.fields().any(|(name, value)| {
-                name.eq_ignore_ascii_case(b"cache-control") && list_has(value, b"no-transform")
-            })
+            && head.get(b"content-range").is_none()
+            && may_change(head)
     }
+
+    /// Whether a part of a body, or the news that it has not changed, is of one that is compressed
+    /// for some clients, or may be: a 304 need not tell its type.
+    fn wants_whole(&self, head: &ResponseHead) -> bool {
+        const PARTS: &[u8] = b"multipart/byteranges";
+        let media = head.get(b"content-type");
+        let fits = |media: &[u8]| {
+            self.types.have(media)
+                || media.get(..PARTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(PARTS))
+        };
+        media.map_or(head.status() == 304, fits) && may_change(head)
+    }
+}
+
+/// Whether nothing in the head says that the body is to stay as it is.
+fn may_change(head: &ResponseHead) -> bool {
+    const LEFT_ALONE: [&[u8]; 5] =
+        [b"content-encoding", b"content-digest", b"repr-digest", b"digest", b"content-md5"];
+    !LEFT_ALONE.iter().any(|name| head.get(name).is_some())
+        && !head.fields().any(|(name, value)| {
+            name.eq_ignore_ascii_case(b"cache-control") && list_has(value, b"no-transform")
+        })
 }
 
 /// The request's weak entity tags, if the client has any: those that were made here are.
@@ -130,7 +142,11 @@ impl Filter for Compressing {
     fn fields(&self, _head: &mut ResponseHead) {}
 
     fn recoder(&self, head: &mut ResponseHead, leaving: &Leaving<'_>) -> Option<Box<dyn Recoder>> {
-        if head.status() == 304 {
+        if matches!(head.status(), 206 | 304) {
+            // Both say what the 200 would (RFC 9110 sections 15.3.7 and 15.4.5).
+            if self.rules.wants_whole(head) {
+                head.vary_on(b"accept-encoding");
+            }
             self.repeat_tag(head);
             return None;
         }
@@ -168,6 +184,9 @@ impl Compressing {
     /// A client that has what was compressed is told the tag that it knows (RFC 9110 section
     /// 15.4.5).
     fn repeat_tag(&self, head: &mut ResponseHead) {
+        if head.status() != 304 {
+            return;
+        }
         let Some(tag) = head.get(b"etag").filter(|tag| tag.starts_with(b"\"")) else { return };
         let weak = [b"W/", tag].concat();
         let held = self.held.as_deref().unwrap_or_default();
