@@ -1,5 +1,8 @@
 //! Text and bytes across the boundary.
 
+use std::io;
+use std::path::Path;
+
 use bytes::Bytes;
 use pyo3::exceptions::{PyConnectionResetError, PyOSError, PyTimeoutError, PyTypeError};
 use pyo3::prelude::*;
@@ -58,6 +61,16 @@ pub(crate) fn bytes_like(object: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     })?;
     let bytes = view.call_method0(pyo3::intern!(py, "tobytes"))?;
     Ok(bytes_of(bytes.cast::<PyBytes>()?))
+}
+
+/// What the system says of a file, as `open` raises it: with the file's name, and of the class that
+/// belongs to the number.
+pub(crate) fn os_error(py: Python<'_>, error: io::Error, path: &Path) -> PyErr {
+    // Without a number it was not the system that refused.
+    let Some(number) = error.raw_os_error() else { return error.into() };
+    let text = py.import("os").and_then(|os| os.call_method1("strerror", (number,)));
+    let text = text.map_or_else(|_| error.to_string(), |text| text.to_string());
+    PyOSError::new_err((number, text, path.as_os_str().to_owned()))
 }
 
 /// An object's type, for messages.

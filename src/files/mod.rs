@@ -119,7 +119,8 @@ pub fn serve_file(
 ) -> io::Result<()> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
+        let text = format!("{} is no plain file", name.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let media = mime::content_type(name.as_os_str().as_bytes());
     let content = Content { file, metadata, media, response };

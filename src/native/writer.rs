@@ -11,7 +11,7 @@ use bytes::Bytes;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyString;
 
 use super::fault::Fault;
 use super::headers::Headers;
@@ -21,7 +21,7 @@ use super::take_over::fail_socket;
 use super::typed::{AsyncWebSocket, Awaited, CookieSetter, Events, Socket, TextOrBytes, Typed};
 use super::websocket::NativeWebSocket;
 use crate::bridge::baton::Baton;
-use crate::bridge::convert::{bytes_like, type_name};
+use crate::bridge::convert::{bytes_like, os_error, type_name};
 use crate::bridge::places::{Place, Places};
 use crate::bridge::{app, futures};
 use crate::http::{RequestHead, ResponseHead, ResponseWriter, Version, WriteError};
@@ -247,9 +247,10 @@ impl NativeWriter {
 
     /// Answers with a file, as Go's `http.ServeFile`: ranges and conditional requests of `req` are
     /// obeyed, the kernel sends the bytes, and headers that are set are kept. The path is yours to
-    /// check. Raises `OSError` if it cannot be opened, `RuntimeError` once the response has begun.
+    /// check. Raises `FileNotFoundError` if there is none, another `OSError` if it cannot be opened, `RuntimeError` once the response has begun.
     fn serve_file(&self, py: Python<'_>, req: &NativeRequest, path: PathBuf) -> PyResult<()> {
-        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path)?;
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        let file = file.map_err(|error| os_error(py, error, &path))?;
         let served = lock(&self.state).serve_file(&self.fields, req.head(), file, &path);
         served.map_err(|fault| fault.raise(py))
     }

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from urllib.request import urlopen
 
+import gohttp.testing
 import pytest
+from gohttp import Mux, Request, ResponseWriter
 from support import Response, Server, gohttp_serve
 
 APPS = Path(__file__).parent / "apps"
@@ -290,6 +293,7 @@ def test_file_with_ranges_and_conditions(server: Server, at: str) -> None:
 def test_what_is_no_file_is_an_error_of_the_handler(server: Server, at: str, name: str) -> None:
     assert server.get(f"{at}/file?name={name}").status == 500
     assert server.get("/facts").status == 200
+    server.wait_for_log(rf"Error: .*/files\d*/{name}\b")
 
 
 @each_way
@@ -299,6 +303,30 @@ def test_headers_stay_set_when_a_file_cannot_be_served(server: Server, at: str) 
     assert response.body == b"no file\nX-Mine is kept\n"
 
 
+def test_missing_file_is_told_as_open_tells_it(tmp_path: Path) -> None:
+    told: list[OSError] = []
+
+    def handler(w: ResponseWriter, req: Request) -> None:
+        for name in ("none.txt", "a\udcff.txt", "file.txt/below"):
+            try:
+                w.serve_file(req, tmp_path / name)
+            except OSError as error:
+                told.append(error)
+        w.text("seen")
+
+    (tmp_path / "file.txt").write_text("text")
+    mux = Mux()
+    mux.route("/", handler)
+    with gohttp.testing.serve(mux) as url:
+        assert urlopen(url).read() == b"seen"
+    for name, error in zip(("none.txt", "a\udcff.txt", "file.txt/below"), told, strict=True):
+        with pytest.raises(type(error)) as usual:
+            os.stat(str(tmp_path / name))
+        assert str(error) == str(usual.value)
+        assert error.filename == str(tmp_path / name)
+    assert isinstance(told[0], FileNotFoundError)
+
+
 def test_static_files(server: Server) -> None:
     assert server.get("/static/a.txt").body == b"0123456789" * 1000
     assert server.get("/static/sub/").body == b"<p>index"
@@ -306,6 +334,52 @@ def test_static_files(server: Server) -> None:
     assert server.get("/static/nothing").status == 404
     assert server.get("/static/pipe").status == 404
     assert server.request("POST", "/static/a.txt", (), b"x").status == 405
+
+
+# Names of files are bytes, which need not be UTF-8.
+ODD = os.fsencode("gr\udcfc\udcdfe \udcff.txt")
+
+
+def test_static_file_whose_name_is_not_utf_8(server: Server, folder: Path) -> None:
+    with open(os.path.join(os.fsencode(folder), ODD), "wb") as file:
+        file.write(b"odd")
+    for path in ("gr%FC%DFe%20%FF.txt", "gr%fc%dfe%20%ff.%74xt"):
+        response = server.get(f"/static/{path}")
+        assert (response.status, response.body) == (200, b"odd")
+        assert response.header("content-type") == "text/plain; charset=utf-8"
+    # The same letters as UTF-8 are another name.
+    assert server.get("/static/gr%C3%BC%C3%9Fe%20%FF.txt").status == 404
+    assert server.get("/static/%FF%FE").status == 404
+
+
+def test_static_folder_whose_name_is_not_utf_8(server: Server, folder: Path) -> None:
+    inside = os.path.join(os.fsencode(folder), b"d\xff")
+    os.mkdir(inside)
+    with open(os.path.join(inside, b"index.html"), "wb") as file:
+        file.write(b"<p>odd")
+    moved = server.get("/static/d%FF?x=%FE")
+    assert (moved.status, moved.header("location")) == (301, "./d%FF/?x=%FE")
+    assert server.get("/static/d%FF/").body == b"<p>odd"
+
+
+def test_bytes_that_a_path_cannot_hold_are_no_500(server: Server) -> None:
+    for name in (b"\xff", b"d\xff", b"gr\xfc\xdfe", b"\xc3\xbc/", b"\xc3"):
+        target = b"/static/" + name
+        with server.connect() as connection:
+            connection.send(b"GET " + target + b" HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert connection.read_response().status in (301, 400, 404)
+
+
+def test_directory_whose_name_is_not_utf_8_is_served(tmp_path: Path) -> None:
+    directory = tmp_path / "public\udcff"
+    directory.mkdir()
+    (directory / "a.txt").write_text("here")
+    mux = Mux()
+    mux.files("/", directory)
+    with gohttp.testing.serve(mux) as url:
+        assert urlopen(f"{url}/a.txt").read() == b"here"
+    with pytest.raises(FileNotFoundError):
+        mux.files("/other", tmp_path / "none\udcff")
 
 
 @pytest.mark.parametrize(
