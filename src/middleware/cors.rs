@@ -28,7 +28,7 @@ pub struct CorsRules {
 /// Tells browsers what pages of other origins may do, and answers their preflight requests.
 ///
 /// It refuses nothing but those: who is no browser is not bound by CORS. What a handler says of
-/// CORS itself is replaced.
+/// CORS itself is replaced, except which fields may be read where [`CorsRules::expose`] is empty.
 #[derive(Debug)]
 pub struct Cors(Arc<Checked>);
 
@@ -71,8 +71,20 @@ impl Origin {
         if scheme.is_empty() || !is_token(scheme.as_bytes()) || host.is_empty() {
             return Err(wrong());
         }
-        if !host.bytes().all(plain) || host.ends_with(":443") && scheme == "https" {
+        if !host.bytes().all(plain) {
             return Err(wrong());
+        }
+        let usual = match scheme {
+            "http" => ":80",
+            "https" => ":443",
+            _ => "\0",
+        };
+        if let Some(name) = host.strip_suffix(usual) {
+            let below = if below { "*." } else { "" };
+            return Err(Misuse(format!(
+                "browsers leave the usual port out of an origin, so {text:?} would never be met: \
+                 write '{scheme}://{below}{name}'"
+            )));
         }
         Ok(match below {
             true => Self::Below(format!("{scheme}://").into(), format!(".{host}").into()),
@@ -224,6 +236,12 @@ impl Filter for Told {
     fn fields(&self, head: &mut ResponseHead) {
         head.remove(b"access-control-allow-origin");
         head.remove(b"access-control-allow-credentials");
+        head.remove(b"access-control-allow-methods");
+        head.remove(b"access-control-allow-headers");
+        head.remove(b"access-control-max-age");
+        if self.allowed.is_none() {
+            head.remove(b"access-control-expose-headers");
+        }
         self.rules.admit(head, self.allowed.as_deref());
         if self.allowed.is_some() && !self.rules.expose.is_empty() {
             head.replace(b"access-control-expose-headers", &self.rules.expose);
@@ -283,10 +301,18 @@ mod tests {
             "https://*",
             "https://a.*.example",
             "https://a.example:443",
+            "http://a.example:80",
+            "http://*.a.example:80",
+            "http://[::1]:80",
             "",
         ] {
             assert!(Cors::new(&rules(&[bad])).is_err(), "{bad}");
         }
+        for other in ["https://a.example:80", "http://a.example:443", "http://a.example:8080"] {
+            assert!(Cors::new(&rules(&[other])).is_ok(), "{other}");
+        }
+        let usual = Cors::new(&rules(&["http://*.a.example:80"])).expect_err("a usual port");
+        assert!(usual.to_string().ends_with("write 'http://*.a.example'"), "{usual}");
         assert!(Cors::new(&rules(&["*", "https://a.example"])).is_err());
         assert!(Cors::new(&CorsRules { credentials: true, ..rules(&["*"]) }).is_err());
         let named = |name: &str| vec![name.to_owned()];

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use pyo3::exceptions::PyTypeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
@@ -19,6 +20,10 @@ pub(super) struct AskedAuth {
 }
 
 impl AskedAuth {
+    pub(super) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.check)
+    }
+
     fn ask(&self, py: Python<'_>, credentials: &Credentials) -> PyResult<bool> {
         let text = std::str::from_utf8;
         // They were asked for in UTF-8.

@@ -84,6 +84,8 @@ struct Table {
     mux: Mux<Target>,
     /// What all requests meet that come here.
     layers: Option<Layers>,
+    /// The objects of Python's that those belong to.
+    layer_objects: Vec<Py<ReadyLayer>>,
     /// Prefixes and what is mounted there, in order.
     mounts: Vec<(String, Target)>,
     /// Where this table itself is mounted.
@@ -94,7 +96,7 @@ struct Table {
 
 impl Table {
     /// Shows the collector what the table alone holds: a handler often refers to the `Mux` that
-    /// it is registered in. A target that a request still has is not shown, and so not collected.
+    /// it is registered in. A target or layers that a request still has are not shown, and so not collected.
     fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         let mut here: FxHashMap<*const (), (usize, &Target)> = FxHashMap::default();
         for target in self.mux.handlers().chain(self.mounts.iter().map(|(_, target)| target)) {
@@ -113,6 +115,9 @@ impl Table {
                 }
                 _ => {}
             }
+        }
+        if self.layers.as_ref().is_some_and(|layers| Arc::strong_count(layers) == 1) {
+            self.layer_objects.iter().try_for_each(|layer| visit.call(layer))?;
         }
         Ok(())
     }
@@ -264,7 +269,7 @@ impl Routes {
     /// Puts layers inside of those that are there, around all that the table leads to. Raises
     /// `RuntimeError` while a server runs.
     #[pyo3(name = "use")]
-    fn use_layers(&self, layers: Vec<PyRef<'_, ReadyLayer>>) -> PyResult<()> {
+    fn use_layers(&self, layers: Vec<Py<ReadyLayer>>) -> PyResult<()> {
         let mut table = self.0.write();
         if table.serving {
             return Err(PyRuntimeError::new_err(
@@ -273,8 +278,9 @@ impl Routes {
         }
         let before = table.layers.iter().flat_map(|layers| layers.iter().cloned());
         let all: Vec<Arc<dyn Layer>> =
-            before.chain(layers.iter().map(|layer| layer.0.clone())).collect();
+            before.chain(layers.iter().map(|layer| layer.get().layer.clone())).collect();
         table.layers = (!all.is_empty()).then(|| all.into());
+        table.layer_objects.extend(layers);
         Ok(())
     }
 
