@@ -32,13 +32,18 @@ def detect_interface(app: object, *, has_routes: bool = False) -> Interface:
         raise UnknownInterface("is a Mux without routes; register or mount something")
     if not callable(app):
         raise UnknownInterface(f"is {kind(app)}, not an app; name a callable object")
-    signature = _signature(app)
+    signature = signature_of(app)
     if signature is None:
         raise UnknownInterface("hides its parameters; say what it speaks with --interface")
     if _is_double_callable(app, signature):
         raise UnknownInterface(
             "looks like an ASGI 2 app, app(scope) that returns another callable; "
             "wrap it with asgiref.compatibility.guarantee_single_callable"
+        )
+    if inspect.isclass(app) and _makes_no_answer(app):
+        takes = "" if signature.parameters else " that takes no argument"
+        raise UnknownInterface(
+            f"is a class{takes}, not an app; name an object of it, such as {app.__name__}(…)"
         )
     return _by_signature(signature, is_async=_is_async(app))
 
@@ -57,7 +62,7 @@ def contradiction(app: object, interface: Interface, *, has_routes: bool) -> str
     if not callable(app):
         return f"is {kind(app)}, not an app, whatever {setting} says; name a callable object"
     # The wrapper's own parameters, not those of what it wraps: adapters wrap the other interface.
-    signature = _signature(app, follow_wrapped=False)
+    signature = signature_of(app, follow_wrapped=False)
     low, high, _ = (2, 3, "") if signature is None else _positional(signature)
     wanted = 2 if interface == "wsgi" else 3
     if interface == "wsgi" and _returns_coroutine(app):
@@ -84,9 +89,25 @@ def kind(value: object) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
+def signature_of(app: object, *, follow_wrapped: bool = True) -> inspect.Signature | None:
+    """The parameters a call to `app` takes, seen through partials and `functools.wraps`."""
+    if not callable(app):
+        return None
+    try:
+        if sys.version_info >= (3, 14):  # annotations may name what exists for type checkers only
+            from annotationlib import Format
+
+            return inspect.signature(
+                app, follow_wrapped=follow_wrapped, annotation_format=Format.FORWARDREF
+            )
+        return inspect.signature(app, follow_wrapped=follow_wrapped)
+    except (ValueError, TypeError):  # compiled code may not say
+        return None
+
+
 def required_parameters(app: object) -> int | None:
     """How many positional arguments a call must give; None when that cannot be seen."""
-    signature = _signature(app)
+    signature = signature_of(app)
     return None if signature is None else _positional(signature)[0]
 
 
@@ -111,22 +132,6 @@ def _by_signature(signature: inspect.Signature, *, is_async: bool) -> Interface:
     raise UnknownInterface(
         f"takes {count}: neither WSGI's (environ, start_response) nor ASGI's (scope, receive, send)"
     )
-
-
-def _signature(app: object, *, follow_wrapped: bool = True) -> inspect.Signature | None:
-    """The parameters a call to `app` takes, seen through partials and `functools.wraps`."""
-    if not callable(app):
-        return None
-    try:
-        if sys.version_info >= (3, 14):  # annotations may name what exists for type checkers only
-            from annotationlib import Format
-
-            return inspect.signature(
-                app, follow_wrapped=follow_wrapped, annotation_format=Format.FORWARDREF
-            )
-        return inspect.signature(app, follow_wrapped=follow_wrapped)
-    except (ValueError, TypeError):  # compiled code may not say
-        return None
 
 
 def _positional(signature: inspect.Signature) -> tuple[int, float, str]:
@@ -161,6 +166,15 @@ def _returns_coroutine(app: object) -> bool:
         return False
     call = getattr(type(app), "__call__", None)  # noqa: B004
     return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call)
+
+
+def _makes_no_answer(app: type) -> bool:
+    """Whether calling a class gives an object that is no answer: neither WSGI's, which is gone
+    through, nor ASGI's, which is awaited."""
+    made_its_own_way: tuple[object, object] = (type(app).__call__, app.__new__)
+    if made_its_own_way != (type.__call__, object.__new__):
+        return False  # a call may give anything
+    return not any(hasattr(app, name) for name in ("__iter__", "__getitem__", "__await__"))
 
 
 def _is_double_callable(app: object, signature: inspect.Signature) -> bool:

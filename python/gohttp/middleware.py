@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from gohttp import BadRequest, _gohttp
+from gohttp._arguments import number, texts, whole
+from gohttp._checks import check_call, check_handler, is_async
 from gohttp._gohttp import Layer, Request, ResponseWriter
 
 __all__ = [
@@ -25,6 +27,10 @@ __all__ = [
     "recover",
     "request_id",
 ]
+
+
+_ORIGINS = '["https://example.org"]'
+_MOST = (1 << 32) - 1  # what the engine has room for
 
 
 def request_id(*, keep: bool = True) -> Layer:
@@ -46,17 +52,17 @@ def body_limit(max_bytes: int) -> Layer:
     response has not begun. Of several limits the smallest holds, the server's `max_body_size` among
     them.
 
-    Raises `ValueError` for a negative number.
+    Raises `ValueError` for a negative number, `TypeError` for what is no whole number.
     """
-    if max_bytes < 0:
-        raise ValueError(f"max_bytes is a number of bytes from 0 up, not {max_bytes}")
-    return _gohttp.body_limit(max_bytes)
+    return _gohttp.body_limit(
+        whole("max_bytes", max_bytes, "a number of bytes", "body_limit(10_000_000)")
+    )
 
 
 def cors(
     origins: str | Sequence[str],
     *,
-    methods: Sequence[str] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+    methods: Sequence[str] | Literal["*"] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
     headers: Sequence[str] | Literal["*"] = "*",
     credentials: bool = False,
     max_age: int | None = 600,
@@ -71,18 +77,22 @@ def cors(
     remember the answer. `expose`: response headers that pages may read beside the usual ones.
 
     Preflights are answered with 204, or 403 where the origin may do nothing; they reach no handler.
-    What a handler says of CORS itself is replaced. Requests are never refused: CORS protects users
-    of browsers, not servers.
+    What a handler says of CORS itself is replaced, but for its `Access-Control-Expose-Headers`
+    where `expose` is empty and the origin is allowed. Requests are never refused: CORS protects
+    users of browsers, not servers.
 
-    Raises `ValueError` for rules that no browser would follow.
+    Raises `ValueError` for rules that no browser would follow, `TypeError` for arguments of other
+    types.
     """
+    if max_age is not None:
+        max_age = whole("max_age", max_age, "a number of seconds", "max_age=600", most=_MOST)
     return _gohttp.cors(
-        [origins] if isinstance(origins, str) else list(origins),
-        list(methods),
-        None if headers == "*" else list(headers),
+        [origins] if isinstance(origins, str) else texts("origins", origins, _ORIGINS),
+        [] if methods == "*" else texts("methods", methods, '["GET", "PUT"]'),
+        None if headers == "*" else texts("headers", headers, '["X-Token"]'),
         credentials,
         max_age,
-        list(expose),
+        texts("expose", expose, '["X-Count"]'),
     )
 
 
@@ -98,12 +108,21 @@ def basic_auth(
     browsers show. Handlers find the name in `req.basic_auth`.
 
     Raises `ValueError` for names with a colon, no users, or a realm that is not ASCII; `TypeError`
-    for an `async` function.
+    for an `async` function, one that does not take a name and a password, and what is neither.
     """
+    if isinstance(users, Mapping):
+        pairs = list(users.items())
+        if not all(isinstance(text, str) for pair in pairs for text in pair):
+            raise TypeError("the names and passwords that basic_auth() is given must be str")
+        return _gohttp.basic_auth(pairs, realm)
     if not callable(users):
-        return _gohttp.basic_auth(list(users.items()), realm)
-    if inspect.iscoroutinefunction(users):
+        raise TypeError(
+            'basic_auth() takes a dictionary, as in basic_auth({"ada": password}), or a function'
+            f" users(name, password), not {type(users).__name__}"
+        )
+    if is_async(users):
         raise TypeError("the function given to basic_auth() cannot be async: it runs on a thread")
+    check_call("the function given to basic_auth()", users, "name, password")
     return _gohttp.asked_auth(users, realm)
 
 
@@ -116,12 +135,13 @@ def rate_limit(requests: float, *, per: float = 1.0, burst: int | None = None) -
     bounded (about 1 MiB): of too many clients, those that have asked least are forgotten. Each
     worker process counts for itself.
 
-    Raises `ValueError` for what is no rate.
+    Raises `ValueError` for what is no rate, `TypeError` for what is no number.
     """
+    requests = number("requests", requests, "how many may come", "rate_limit(100, per=60)")
+    per = number("per", per, "a time in seconds", "rate_limit(100, per=60)")
     if burst is None:
         burst = max(1, round(requests)) if 0 < requests < 1e9 else 1
-    if not 0 < burst < 1 << 32:
-        raise ValueError(f"burst is a number of requests from 1 up, not {burst}")
+    burst = whole("burst", burst, "a number of requests", "burst=20", least=1, most=_MOST)
     return _gohttp.rate_limit(requests, per, burst)
 
 
@@ -149,16 +169,21 @@ def compress(
 
     Do not compress pages that hold both a secret and what others may choose (BREACH).
 
-    Raises `ValueError` for unknown codings, levels and types.
+    Raises `ValueError` for unknown codings, levels and types, `TypeError` for arguments of other
+    types.
     """
-    if min_size < 0:
-        raise ValueError(f"min_size is a number of bytes from 0 up, not {min_size}")
-    wanted = dict(levels or {})
-    for coding in wanted:
-        if coding not in codings:
+    min_size = whole("min_size", min_size, "a number of bytes", "min_size=1024")
+    names = texts("codings", codings, '["br", "gzip"]')
+    if levels is not None and not isinstance(levels, Mapping):
+        raise TypeError(f'levels is a dictionary, as in {{"gzip": 6}}, not {levels!r}')
+    wanted: dict[str, int] = {}
+    for coding, level in (levels or {}).items():
+        if coding not in names:
             raise ValueError(f"a level is given for {coding!r}, which is not among the codings")
-    pairs = [(coding, wanted.get(coding)) for coding in codings]
-    return _gohttp.compress(pairs, min_size, None if types is None else list(types))
+        wanted[coding] = whole(f"the level of {coding}", level, "a number", "6", most=99)
+    pairs = [(coding, wanted.get(coding)) for coding in names]
+    kinds = None if types is None else texts("types", types, '["text/*"]')
+    return _gohttp.compress(pairs, min_size, kinds)
 
 
 Hook = Callable[[ResponseWriter, Request, Exception], Awaitable[None] | None]
@@ -177,6 +202,7 @@ def recover(hook: Hook) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
     if not callable(hook):
         raise TypeError(f"recover() needs a function hook(w, req, error), not {hook!r}")
+    check_call("the hook given to recover()", hook, "w, req, error")
 
     # Exceptions are raised again where they were caught: frames that keep an exception which keeps
     # them would have all that handlers hold wait for the garbage collector.
@@ -211,6 +237,8 @@ def recover(hook: Hook) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                 raise
 
     def recovering(handler: Callable[..., Any]) -> Callable[..., Any]:
+        check_handler(handler)
+
         def around(w: ResponseWriter, req: Request) -> Any:
             try:
                 result = handler(w, req)

@@ -6,6 +6,12 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, Literal, TypeVar, overload
 
 from gohttp import _gohttp
+from gohttp._checks import (
+    check_handler,
+    check_middleware,
+    name_of,
+    wrapped_by,
+)
 from gohttp._gohttp import Headers, Layer, Request, ResponseWriter
 from gohttp.interface import Interface, UnknownInterface, contradiction, detect_interface
 
@@ -43,19 +49,23 @@ class Mux:
         The handler is called as `fn(w, req)` with a `ResponseWriter` and a `Request`; it may be
         `async def`.
 
-        Raises `ValueError` for a pattern that is malformed or in conflict with another,
-        `TypeError` when `fn` cannot be called.
+        Raises `ValueError` for a pattern that is malformed, that no request can match or in
+        conflict with another, `TypeError` when `fn` cannot be called so, or middleware gives
+        nothing that can.
         """
 
         if not isinstance(pattern, str):
             raise TypeError(f"route() needs a pattern, as in @route('/path'), not {pattern!r}")
 
         def register(handler: H) -> H:
-            if not callable(handler):
+            # Behind middleware it is called as that pleases.
+            if not self._middleware:
+                check_handler(handler)
+            elif not callable(handler):
                 raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
             wrapped: Callable[..., Any] = handler
-            for wrap in reversed(self._middleware):
-                wrapped = wrap(wrapped)
+            for at, wrap in reversed(list(enumerate(self._middleware))):
+                wrapped = wrapped_by(wrap, wrapped, outermost=at == 0)
             self._routes.handle(pattern, wrapped, _is_async(wrapped))
             self._has_handlers = True
             return handler
@@ -105,23 +115,22 @@ class Mux:
 
         Raises `RuntimeError` for a function once a handler has been registered, which would be left
         out, and for ready-made middleware while a server runs; `ValueError` for one that is named
-        behind a function; `TypeError` for what is neither.
+        behind a function; `TypeError` for what is neither, is `async`, or takes no handler.
         """
         ready: list[Layer] = []
         functions: list[Middleware] = []
         for one in middleware:
             if isinstance(one, Layer):
                 if functions or self._middleware:
+                    first = (functions or self._middleware)[0]
                     raise ValueError(
-                        f"{one!r} runs before any Python: it must be named before the functions"
+                        f"{one!r} runs before any Python: it must be named before the functions,"
+                        f" as in mux.use({one!r}, {name_of(first)})"
                     )
                 ready.append(one)
-            elif callable(one):
-                functions.append(one)
             else:
-                raise TypeError(
-                    f"middleware is a function, or made by gohttp.middleware, not {one!r}"
-                )
+                check_middleware(one)
+                functions.append(one)
         if functions and self._has_handlers:
             raise RuntimeError("use() must come before the routes, or some would be left out")
         if ready:

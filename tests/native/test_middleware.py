@@ -1,9 +1,12 @@
 """Ready-made middleware: each sort over raw sockets, for handlers and apps of all kinds."""
 
 import base64
+import gc
 import importlib
 import json
 import re
+import urllib.request
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,8 +74,12 @@ def test_misuse_is_told_when_middleware_is_put_in() -> None:
         return handler
 
     mux = Mux()
-    with pytest.raises(ValueError, match="must be named before the functions"):
+    with pytest.raises(ValueError, match="must be named before the functions") as told:
         mux.use(around, middleware.request_id())
+    assert str(told.value) == (
+        "middleware.request_id() runs before any Python: it must be named before the functions,"
+        f" as in mux.use(middleware.request_id(), {around.__qualname__})"
+    )
     mux.use(middleware.request_id(), around)
     with pytest.raises(ValueError, match="must be named before the functions"):
         mux.use(middleware.request_id())
@@ -95,6 +102,59 @@ def test_middleware_cannot_come_while_a_server_runs() -> None:
     with serve_in_thread(mux), pytest.raises(RuntimeError, match="the server is running"):
         mux.use(middleware.request_id())
     mux.use(middleware.request_id())
+
+
+def test_names_of_ready_made_middleware_are_those_it_is_made_by() -> None:
+    made = {
+        "request_id": middleware.request_id(),
+        "body_limit": middleware.body_limit(1),
+        "cors": middleware.cors("*"),
+        "basic_auth": middleware.basic_auth({"ada": "secret"}),
+        "rate_limit": middleware.rate_limit(1),
+        "compress": middleware.compress(),
+    }
+    asked = middleware.basic_auth(lambda name, password: True)
+    assert [repr(layer) for layer in made.values()] == [f"middleware.{name}()" for name in made]
+    assert repr(asked) == "middleware.basic_auth()"
+
+
+class Guarded:
+    """An object whose method judges passwords, with the Mux that asks it."""
+
+    def __init__(self) -> None:
+        self.layer = middleware.basic_auth(self.check)
+        self.mux = Mux()
+        self.mux.use(self.layer)
+        self.mux.route("/", lambda w, req: w.text("in"))
+        self.outer = Mux()
+        self.outer.mount("/", self.mux)
+
+    def check(self, name: str, password: str) -> bool:
+        return name == password
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_function_that_refers_to_its_mux_is_collected(served: bool) -> None:
+    from gohttp.testing import serve as serve_in_thread
+
+    guarded = Guarded()
+    gone = weakref.ref(guarded)
+    if served:
+        with (
+            serve_in_thread(guarded.outer) as url,
+            urllib.request.urlopen(
+                urllib.request.Request(url, headers=dict(credentials("a", "a")))
+            ) as answer,
+        ):
+            assert answer.read() == b"in"
+    gc.collect()
+    assert gone() is guarded
+    layer = guarded.layer
+    del guarded
+    gc.collect()
+    assert gone() is not None, "the layer is there, and asks it"
+    del layer
+    wait_until(lambda: gc.collect() < 0 or gone() is None, "it is collected")
 
 
 # --- request ids ---------------------------------------------------------------------------------
@@ -270,6 +330,20 @@ def test_handlers_own_words_on_cors_are_replaced(site: Site, kind: str) -> None:
     assert allowed(site.server.get(path)) == {}
 
 
+def test_refused_origin_is_told_nothing_by_the_handler_either(site: Site, kind: str) -> None:
+    names = ["allow-methods", "allow-headers", "max-age", "expose-headers"]
+    path = f"/shared/{kind}/x?" + "&".join(f"field=access-control-{name}:9" for name in names)
+    for fields in ([], [("Origin", "https://evil.example")]):
+        assert allowed(site.server.get(path, fields)) == {}
+    assert allowed(site.server.get(path, [("Origin", A)])) == {
+        "allow-origin": A,
+        "allow-credentials": "true",
+        "expose-headers": "X-Count, ETag",
+    }
+    path = path.replace("/shared/", "/anybody/")
+    assert allowed(site.server.get(path)) == {"allow-origin": "*", "expose-headers": "9"}
+
+
 def test_options_that_are_no_preflight_reach_the_handler(site: Site, kind: str) -> None:
     for fields in ([("Origin", A)], [("Access-Control-Request-Method", "PUT")]):
         response = site.server.request("OPTIONS", f"/shared/{kind}/x", fields)
@@ -284,6 +358,10 @@ def test_error_of_a_handler_may_be_read_by_the_page(site: Site, kind: str) -> No
 def test_rules_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match=r'without a path, not "https://a\.example/"'):
         middleware.cors(["https://a.example/"])
+    with pytest.raises(ValueError, match=r"usual port .* write 'http://a\.example'"):
+        middleware.cors(["http://a.example:80"])
+    with pytest.raises(ValueError, match=r"usual port .* write 'https://\*\.a\.example'"):
+        middleware.cors(["https://*.a.example:443"])
     with pytest.raises(ValueError, match="credentials cannot be allowed to every origin"):
         middleware.cors("*", credentials=True)
     with pytest.raises(ValueError, match='"a b" cannot be the name of a header'):
