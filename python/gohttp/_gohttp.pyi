@@ -393,7 +393,7 @@ class ResponseWriter:
     @property
     def headers(self, /) -> Headers:
         """
-        The response's header fields, to be set before the first write is sent. What is set later is
+        The response's header fields, to be set before the head is sent. What is set later is
         ignored, and logged when the handler has ended.
         """
     def hijack(self, /) -> socket:
@@ -420,7 +420,8 @@ class ResponseWriter:
         """
         Answers with a file, as Go's `http.ServeFile`: ranges and conditional requests of `req` are
         obeyed, the kernel sends the bytes, and headers that are set are kept. The path is yours to
-        check. Raises `OSError` if it cannot be opened, `RuntimeError` once the response has begun.
+        check. Raises `FileNotFoundError` if there is none, another `OSError` if it cannot be opened,
+        `RuntimeError` once the response has begun.
         """
     @property
     def set_cookie(self, /) -> CookieSetter:
@@ -464,8 +465,8 @@ class ResponseWriter:
     def write(self, /, body: str | ReadableBuffer) -> int:
         """
         Writes part of the body: `str` (sent as UTF-8) or anything bytes-like. Returns the number
-        of bytes. The first write settles status and headers. Waits while the client takes
-        nothing.
+        of bytes. The first write settles the status; headers may be set until the head is sent: with
+        the first `flush`, beyond 16 KiB, or at the handler's end. Waits while the client takes nothing.
 
         Raises `ConnectionResetError` when the client has gone, `RuntimeError` after the handler
         has ended, `TypeError` for anything else than text or bytes.

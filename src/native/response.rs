@@ -111,7 +111,7 @@ pub(super) struct State {
     /// The handler has ended.
     over: bool,
     buffer: Vec<u8>,
-    /// The first write has happened: status and headers are settled.
+    /// The first write has happened: the status is settled.
     pub(super) settled: bool,
     version: Version,
     /// The client wants to speak another protocol on its stream: 2xx would say that it may (RFC
