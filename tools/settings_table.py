@@ -36,7 +36,7 @@ environment.
 |---|---|
 | `module:app` | an object in a module; dots reach further in (`module:api.app`) |
 | `module:make_app()` | what a function returns; `--factory` is the same |
-| `module` | its `app`, else its `application`, else the native routes it registered |
+| `module` | its `app`, else its `application`, else its `Mux` named `mux`, else its native routes |
 | `path/to/file.py`, `path/to/file.py:app` | the same, in a file |
 """
 

@@ -21,7 +21,7 @@ module of gohttp routes.
 TARGET is one of
   module:app              an object in a module (app.py: app:app)
   module:make_app()       a function that makes the app
-  module                  its `app` or `application`, or its gohttp routes
+  module                  its `app` or `application`, its Mux named `mux`, or its gohttp routes
   path/to/file.py         the same, in a file; also path/to/file.py:app
 
 Every option may also be given by its variable, shown in brackets with the default, or as a key

@@ -50,7 +50,7 @@ def _is(default: Any, kind: Kind, group: str, help_: str, **rest: Any) -> Any:
 
 _LISTEN, _APP, _RUN = "Where to listen", "The app", "How to run"
 _DEVELOP, _LOG, _LIMITS = "While developing", "Logs", "Limits and time-outs"
-_WEBSOCKET = "WebSockets (ASGI apps)"
+_WEBSOCKET = "WebSockets (ASGI apps, native handlers)"
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,9 @@ def _find(module: ModuleType, where: str, attribute: str, app_dir: Path) -> tupl
     if _has_routes():
         return module, where
     hint = advice.for_module(module, where)
-    raise ImporterError(f"{where}{origin} has neither `app` nor `application`, nor routes; {hint}")
+    raise ImporterError(
+        f"{where}{origin} has neither `app` nor `application`, no Mux `mux`, no routes; {hint}"
+    )
 
 
 def _dotted(module: ModuleType, where: str, attribute: str, origin: str) -> object:
