@@ -243,7 +243,7 @@ def _find(module: ModuleType, where: str, attribute: str, app_dir: Path) -> tupl
         return module, where
     hint = advice.for_module(module, where)
     raise ImporterError(
-        f"{where}{origin} has neither `app` nor `application`, no Mux `mux`, no routes; {hint}"
+        f"{where}{origin} has neither `app` nor `application`, no Mux `mux`, nor routes; {hint}"
     )
 
 

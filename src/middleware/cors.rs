@@ -75,11 +75,11 @@ impl Origin {
             return Err(wrong());
         }
         let usual = match scheme {
-            "http" => ":80",
-            "https" => ":443",
-            _ => "\0",
+            "http" => Some(":80"),
+            "https" => Some(":443"),
+            _ => None,
         };
-        if let Some(name) = host.strip_suffix(usual) {
+        if let Some(name) = usual.and_then(|port| host.strip_suffix(port)) {
             let below = if below { "*." } else { "" };
             return Err(Misuse(format!(
                 "browsers leave the usual port out of an origin, so {text:?} would never be met: \

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import gohttp
 import pytest
-from support import run_gohttp
+from support import gohttp_serve, run_gohttp
 
 WSGI = "def app(environ, start_response):\n    return []\n"
 
@@ -34,6 +34,18 @@ def test_help_shows_every_option_with_variable_and_default() -> None:
         assert setting.flag in shown
         assert f"[{setting.env}" in shown
     assert "[GOHTTP_PORT; 8000]" in shown
+
+
+def test_mux_of_a_module_is_served_and_told_of(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from gohttp import Mux\n\nmux = Mux()\nmux.route('/', lambda w, req: w.text('shop'))\n"
+    )
+    (tmp_path / "empty.py").write_text("")
+    with gohttp_serve("shop", cwd=tmp_path) as server:
+        assert server.get("/").body == b"shop"
+    help_ = " ".join(run_gohttp("serve", "--help").stdout.split())
+    assert "its Mux named `mux`" in help_
+    assert "no Mux `mux`" in sentence("serve", "empty", code=2, cwd=tmp_path)
 
 
 def test_no_command_shows_the_help() -> None:

@@ -447,6 +447,12 @@ def test_setting_a_header_replaces_all_of_its_values(server: Server) -> None:
     assert response.header("x-between") == "1"
 
 
+def test_headers_may_be_set_behind_the_first_write_until_the_head_is_sent(server: Server) -> None:
+    response = server.get("/headers-between")
+    assert len(response.body) == 4 + 16 * 1024
+    assert (response.header("x-between"), response.header("x-late")) == ("sent", None)
+
+
 def test_headers_set_after_the_head_was_sent_are_not_sent(server: Server) -> None:
     response = server.get("/headers-late")
     assert (response.body, response.header("x-late")) == (b"body", None)

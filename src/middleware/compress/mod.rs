@@ -147,7 +147,9 @@ impl Filter for Compressing {
             if self.rules.wants_whole(head) {
                 head.vary_on(b"accept-encoding");
             }
-            self.repeat_tag(head);
+            if head.status() == 304 {
+                self.repeat_tag(head);
+            }
             return None;
         }
         if !self.rules.wants(head, leaving) {
@@ -184,9 +186,6 @@ impl Compressing {
     /// A client that has what was compressed is told the tag that it knows (RFC 9110 section
     /// 15.4.5).
     fn repeat_tag(&self, head: &mut ResponseHead) {
-        if head.status() != 304 {
-            return;
-        }
         let Some(tag) = head.get(b"etag").filter(|tag| tag.starts_with(b"\"")) else { return };
         let weak = [b"W/", tag].concat();
         let held = self.held.as_deref().unwrap_or_default();

@@ -311,6 +311,14 @@ def headers_replaced(w: ResponseWriter, _req: Request) -> None:
     w.write("ok")
 
 
+@route("/headers-between")
+def headers_between(w: ResponseWriter, _req: Request) -> None:
+    w.write("body")
+    w.headers["X-Between"] = "sent"
+    w.write(b"." * 16 * 1024)
+    w.headers["X-Late"] = "never sent"
+
+
 @route("/headers-late")
 def headers_late(w: ResponseWriter, _req: Request) -> None:
     w.write("body")
