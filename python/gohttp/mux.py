@@ -6,12 +6,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, Literal, TypeVar, overload
 
 from gohttp import _gohttp
-from gohttp._checks import (
-    check_handler,
-    check_middleware,
-    name_of,
-    wrapped_by,
-)
+from gohttp._checks import check_handler, check_middleware, name_of, wrapped_by
 from gohttp._gohttp import Headers, Layer, Request, ResponseWriter
 from gohttp.interface import Interface, UnknownInterface, contradiction, detect_interface
 
