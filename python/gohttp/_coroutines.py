@@ -1,6 +1,7 @@
 """Native `async def` handlers: tasks of an event loop, the apps' or one of their own."""
 
 import asyncio
+import inspect
 import logging
 import threading
 from collections.abc import Awaitable
@@ -144,10 +145,24 @@ class CoroutineThread:
         """As `Coroutines.run`."""
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._coroutines.begin(self._loop)
-                threading.Thread(target=self._turn, name="gohttp-async", daemon=True).start()
+                try:
+                    self._loop = self._start()
+                except BaseException:
+                    if inspect.iscoroutine(coroutine):
+                        coroutine.close()
+                    raise
         self._coroutines.run(coroutine, w, req)
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        """A loop that turns; raises `RuntimeError` when the system gives no thread."""
+        loop = asyncio.new_event_loop()
+        self._coroutines.begin(loop)
+        try:
+            threading.Thread(target=_turn, args=(loop,), name="gohttp-async", daemon=True).start()
+        except BaseException:
+            loop.close()
+            raise
+        return loop
 
     def stop(self) -> tuple[bool, bool]:
         """End the loop; whether its handlers had ended, and whether all that they left has."""
@@ -162,11 +177,6 @@ class CoroutineThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         return in_time, True
 
-    def _turn(self) -> None:
-        assert self._loop is not None
-        self._loop.run_forever()
-        self._loop.close()
-
     async def _end(self) -> bool:
         tasks = set(self._coroutines.tasks)
         self._coroutines.cancel()
@@ -175,3 +185,8 @@ class CoroutineThread:
             await asyncio.wait(tasks)
         await asyncio.get_running_loop().shutdown_default_executor()
         return not tasks
+
+
+def _turn(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
