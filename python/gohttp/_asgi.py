@@ -5,13 +5,14 @@ import inspect
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any, cast
 
-from gohttp import GohttpError, _gohttp, early_stop
+from gohttp import GohttpError, _gohttp, early_stop, sockets
 from gohttp._coroutines import Coroutines
 from gohttp._selector import EngineSelector
 from gohttp.abrupt_end import end_with_threads_running
@@ -32,7 +33,7 @@ _States = list[dict[str, Any] | None]
 OnReady = Callable[[_gohttp.AsgiEngine], None]
 
 
-def serve(app: object, settings: Any, descriptors: list[int], on_ready: OnReady) -> Ends:
+def serve(app: object, settings: Any, listening: list[socket.socket], on_ready: OnReady) -> Ends:
     """Serve an ASGI app, or a `Mux` with ASGI apps in it, until it is told to stop.
 
     Returns how its requests ended. Raises `GohttpError` when an app refuses to start.
@@ -43,7 +44,7 @@ def serve(app: object, settings: Any, descriptors: list[int], on_ready: OnReady)
         with asyncio.Runner(loop_factory=host.new_loop) as runner:
             # One root task from start to end: anyio hangs its worker threads on it.
             try:
-                ends = runner.run(_main(served, host, settings, descriptors, on_ready))
+                ends = runner.run(_main(served, host, settings, listening, on_ready))
             except early_stop.EarlyStop:
                 # It has ended the loop, not its tasks: apps that have started hear of it.
                 runner.run(_end(served.started, settings.graceful_timeout))
@@ -58,12 +59,12 @@ def serve(app: object, settings: Any, descriptors: list[int], on_ready: OnReady)
 
 
 async def serve_on_running_loop(
-    app: object, settings: Any, descriptors: list[int], on_ready: OnReady
+    app: object, settings: Any, listening: list[socket.socket], on_ready: OnReady
 ) -> Ends:
     """The same on the caller's loop, whose other tasks are its own; the engine is beside it."""
     host = _Beside(asyncio.new_event_loop, guest=True)
     try:
-        return await _main(_served(app), host, settings, descriptors, on_ready)
+        return await _main(_served(app), host, settings, listening, on_ready)
     finally:
         host.forget()
 
@@ -215,9 +216,14 @@ class _OneApp:
         self.started: list[Lifespan] = []
 
     def start(
-        self, engine: _gohttp.AsgiEngine, settings: Any, descriptors: list[int], states: _States
+        self,
+        engine: _gohttp.AsgiEngine,
+        settings: Any,
+        listening: list[socket.socket],
+        states: _States,
     ) -> None:
         loop = asyncio.get_running_loop()
+        descriptors = sockets.hand_over(listening)
         engine.start(self.apps[0][1], loop, settings, descriptors, states[0])
 
 
@@ -238,12 +244,17 @@ class _Site:
         self.started: list[Lifespan] = []
 
     def start(
-        self, engine: _gohttp.AsgiEngine, settings: Any, descriptors: list[int], states: _States
+        self,
+        engine: _gohttp.AsgiEngine,
+        settings: Any,
+        listening: list[socket.socket],
+        states: _States,
     ) -> None:
         self.coroutines = Coroutines(settings.request_timeout)
         self.coroutines.begin(asyncio.get_running_loop())
         run = self.coroutines.run
         of_mounts = [states[place] for place in self._places]
+        descriptors = sockets.hand_over(listening)
         _gohttp.start_site(engine, self._routes, run, settings, descriptors, of_mounts)
 
 
@@ -251,7 +262,7 @@ async def _main(
     served: _OneApp | _Site,
     host: _Host,
     settings: Any,
-    descriptors: list[int],
+    listening: list[socket.socket],
     on_ready: OnReady,
 ) -> Ends:
     lifespans = [Lifespan(app, settings.lifespan, name) for name, app in served.apps]
@@ -267,11 +278,16 @@ async def _main(
                     raise
                 early_stop.check()
                 started.append(lifespan)
+        served.start(host.engine, settings, listening, states)
     except BaseException:
         await _end(started, settings.graceful_timeout)
         raise
-    served.start(host.engine, settings, descriptors, states)
-    on_ready(host.engine)
+    failed: BaseException | None = None
+    try:
+        on_ready(host.engine)
+    except BaseException as error:  # raised once the server has ended, which only we can see to
+        failed = error
+        host.engine.drain(0)
     cancelled: asyncio.CancelledError | None = None
     try:
         await host.run()
@@ -288,6 +304,8 @@ async def _main(
     rest_ended = host.guest or await _end_the_rest(host.engine.remaining())
     host.close()
     _gohttp.flush_logging()
+    if failed is not None:
+        raise failed
     if cancelled is not None:
         raise cancelled
     ended = threads_ended and rest_ended

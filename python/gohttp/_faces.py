@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 
-from gohttp import _gohttp, _native_api, logs, mux, worker
+from gohttp import _gohttp, _native_api, logs, mux, sockets, worker
 from gohttp._native_api import Stoppable
 from gohttp.abrupt_end import end_with_threads_running
 from gohttp.config import Config
@@ -43,12 +43,13 @@ def serve(
     app: object,
     interface: Interface,
     config: Config,
-    sockets: list[socket.socket],
+    listening: list[socket.socket],
     on_ready: Callable[[Stoppable], None],
     *,
     handle_signals: bool = True,
 ) -> int:
-    """Serve `app` until SIGTERM, SIGINT or `drain()`; blocks. `sockets` are used up.
+    """Serve `app` until SIGTERM, SIGINT or `drain()`; blocks. The sockets are used up once it has
+    started, and the caller's to close if it does not.
 
     The exit code is 1 when requests outlasted `graceful_timeout`.
 
@@ -56,7 +57,7 @@ def serve(
     """
     _gohttp.install_logging(logs.engine_level(config.log_level, access_log=config.access_log))
     in_time, clean = serve_within(
-        app, interface, config, sockets, on_ready, handle_signals=handle_signals
+        app, interface, config, listening, on_ready, handle_signals=handle_signals
     )
     if not clean and handle_signals:
         end_with_threads_running()
@@ -67,7 +68,7 @@ def serve_within(
     app: object,
     interface: Interface,
     config: Config,
-    sockets: list[socket.socket],
+    listening: list[socket.socket],
     on_ready: Callable[[Stoppable], None],
     *,
     handle_signals: bool = False,
@@ -77,28 +78,25 @@ def serve_within(
     Returns whether all requests ended in time, and whether they ended at all.
     """
     settings = Settings(config, handle_signals=handle_signals)
-    descriptors = [sock.detach() for sock in sockets]
-    routes = mux.chosen(app) if interface == "native" else None
-    try:
-        served = app if routes is None else routes  # which may have none yet
-        return _run(served, interface, settings, descriptors, on_ready)
-    finally:
-        if routes is not None:
-            routes.thaw()
+    if interface != "native":
+        return _run(app, interface, settings, listening, on_ready)
+    routes = mux.chosen(app)  # which may have none yet
+    with routes.frozen():
+        return _run(routes, interface, settings, listening, on_ready)
 
 
 def _run(
     app: object,
     interface: Interface,
     settings: Settings,
-    descriptors: list[int],
+    listening: list[socket.socket],
     on_ready: Callable[[Stoppable], None],
 ) -> tuple[bool, bool]:
     """Whether all requests ended in time, and whether they ended at all."""
     if interface == "asgi" or (isinstance(app, mux.Mux) and app.has_asgi_apps()):
         from gohttp import _asgi
 
-        return _asgi.serve(app, settings, descriptors, on_ready)
+        return _asgi.serve(app, settings, listening, on_ready)
     if isinstance(app, mux.Mux):
-        return _native_api.serve(app, settings, descriptors, on_ready)
-    return True, _gohttp.serve_wsgi(app, settings, descriptors, on_ready)
+        return _native_api.serve(app, settings, listening, on_ready)
+    return True, _gohttp.serve_wsgi(app, settings, sockets.hand_over(listening), on_ready)

@@ -481,8 +481,11 @@ class Routes:
     def __new__(cls, /) -> Routes: ...
     def asgi_apps(self, /) -> list[tuple[str, Any]]:
         """
-        The ASGI applications in it and in what is mounted in it, with their prefixes. From now on
-        none can be added.
+        The ASGI applications in it and in what is mounted in it, with their prefixes.
+        """
+    def freeze(self, /) -> None:
+        """
+        A server has it from now on: nothing can be mounted until all have called `thaw`.
         """
     def handle(self, /, pattern: str, handler: Any, is_async: bool) -> None:
         """
@@ -513,7 +516,7 @@ class Routes:
         """
     def thaw(self, /) -> None:
         """
-        The server has ended: mounts can be made again.
+        A server has ended that had called `freeze`.
         """
     def use(self, /, layers: SupportsGetItem[int, Layer]) -> None:
         """

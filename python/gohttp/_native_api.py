@@ -1,9 +1,10 @@
 """The article's API: `route`, `shutdown` and, in `_run`, `run`; handlers are `handler(w, req)`."""
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
-from gohttp import _gohttp
+from gohttp import _gohttp, sockets
 from gohttp.mux import Mux, default
 
 Stoppable = _gohttp.SyncServer | _gohttp.AsgiEngine
@@ -32,7 +33,7 @@ def has_routes() -> bool:
 def serve(
     mux: Mux,
     settings: Any,
-    descriptors: list[int],
+    listening: list[socket.socket],
     on_ready: Callable[[_gohttp.SyncServer], None],
 ) -> tuple[bool, bool]:
     """Serve routes that lead to no ASGI app; see `gohttp._faces.serve`."""
@@ -41,6 +42,7 @@ def serve(
     coroutines = CoroutineThread(settings.request_timeout)
     in_time = ended = False
     try:
+        descriptors = sockets.hand_over(listening)
         clean = _gohttp.serve_site(mux._routes, coroutines.run, settings, descriptors, on_ready)
     finally:
         in_time, ended = coroutines.stop()

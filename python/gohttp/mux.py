@@ -2,7 +2,8 @@
 
 import inspect
 import os
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, Literal, TypeVar, overload
 
 from gohttp import _gohttp
@@ -175,12 +176,17 @@ class Mux:
         self._routes.mount_files(prefix, os.fspath(directory), dot_files)
 
     def has_asgi_apps(self) -> bool:
-        """Whether an ASGI app is mounted in it; from now on none can be."""
+        """Whether an ASGI app is mounted in it."""
         return bool(self._routes.asgi_apps())
 
-    def thaw(self) -> None:
-        """Say that the server has ended: mounts can be made again."""
-        self._routes.thaw()
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """For as long as a server has it: nothing can be mounted. Servers may share a `Mux`."""
+        self._routes.freeze()
+        try:
+            yield
+        finally:
+            self._routes.thaw()
 
     def __bool__(self) -> bool:
         """Whether there is any route."""

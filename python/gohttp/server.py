@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, Self
 
@@ -112,14 +113,13 @@ class Server:
             return
         with sockets.listening(self._config) as listening:
             self._addresses = sockets.addresses(listening)
-            descriptors = [sock.detach() for sock in listening]
             settings = Settings(self._config, handle_signals=False)
+            frozen = self._app.frozen() if isinstance(self._app, Mux) else nullcontext()
             try:
-                await _asgi.serve_on_running_loop(self._app, settings, descriptors, self._ready)
+                with frozen:
+                    await _asgi.serve_on_running_loop(self._app, settings, listening, self._ready)
             finally:
                 self._addresses = []
-                if isinstance(self._app, Mux):
-                    self._app.thaw()
 
     def start(self) -> None:
         """Serve in a thread; returns when requests are accepted.

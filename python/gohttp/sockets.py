@@ -58,6 +58,14 @@ def addresses(sockets: list[socket.socket]) -> list[str]:
     return shown
 
 
+def hand_over(sockets: list[socket.socket]) -> list[int]:
+    """Their descriptors, which are the engine's from now on: it closes them, whatever happens.
+
+    To be called where the engine is: until then `listening` closes them.
+    """
+    return [each.detach() for each in sockets]
+
+
 def _close(sockets: list[socket.socket]) -> None:
     for each in sockets:
         each.close()

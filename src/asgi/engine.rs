@@ -26,7 +26,7 @@ use crate::bridge::mount::Mount;
 use crate::bridge::places::Places;
 use crate::bridge::settings::Settings;
 use crate::http::Dispatch;
-use crate::server::{Driver, Server, TakenSignals};
+use crate::server::{Driver, Listening, Server, TakenSignals};
 use crate::wake::lock;
 
 /// What the loop has to do when it comes back from the engine, requests apart.
@@ -115,9 +115,10 @@ impl AsgiEngine {
         descriptors: Vec<i32>,
         state: Option<Py<PyDict>>,
     ) -> PyResult<()> {
+        let listeners = listeners(descriptors)?;
         let app = AsgiApp::new(py, app, &settings.root_path, &Mount::default(), state)?;
         let only = Some(Arc::new(app));
-        self.begin(py, only, event_loop, &settings, descriptors, |inbox| Arc::new(inbox))
+        self.begin(py, only, event_loop, &settings, listeners, |inbox| Arc::new(inbox))
     }
 
     /// Watches an epoll descriptor, which becomes ours, so that `drive` returns when it has events.
@@ -276,10 +277,9 @@ impl AsgiEngine {
         only: Option<Arc<AsgiApp>>,
         event_loop: Py<PyAny>,
         settings: &Settings,
-        descriptors: Vec<i32>,
+        listeners: Vec<Listening>,
         route: impl FnOnce(InboxDispatch) -> Arc<dyn Dispatch>,
     ) -> PyResult<()> {
-        let listeners = listeners(descriptors)?;
         let config = settings.engine()?;
         self.places.allow(settings.max_tasks());
         let (inbox, places) = (self.inbox.clone(), self.places.clone());

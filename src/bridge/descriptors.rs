@@ -28,8 +28,8 @@ pub(crate) fn duplicate(fd: i32) -> io::Result<File> {
 /// # Errors
 /// `OSError` if one is no listening socket.
 pub(crate) fn listeners(descriptors: Vec<i32>) -> PyResult<Vec<Listening>> {
-    // SAFETY: `socket.detach()` in `gohttp._faces` or `gohttp.server` made these numbers ours: the
-    // Python objects no longer close them, and nothing else knows them.
+    // SAFETY: `socket.detach()` in `gohttp.sockets` made these numbers ours: the Python objects no
+    // longer close them, and nothing else knows them.
     let own = |fd| unsafe { OwnedFd::from_raw_fd(fd) };
     // All are owned before one is refused, or the others would stay open.
     let owned: Vec<OwnedFd> = descriptors.into_iter().map(own).collect();

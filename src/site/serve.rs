@@ -11,13 +11,14 @@ use super::handler::SiteHandler;
 use super::table::{Mounted, Routes, Shared};
 use crate::asgi::AsgiEngine;
 use crate::bridge::baton::{Baton, BatonDispatch};
+use crate::bridge::descriptors::listeners;
 use crate::bridge::mount::Mount;
 use crate::bridge::places::Places;
 use crate::bridge::serve::serve_sync;
 use crate::bridge::settings::Settings;
 use crate::native::NativeHandler;
 
-/// Tells applications where they are. `states`: what the lifespans of the ASGI applications left,
+/// Tells applications where they are, in a table that is frozen. `states`: what the lifespans of the ASGI applications left,
 /// in the order of [`Routes::asgi_apps`].
 fn prepare(
     py: Python<'_>,
@@ -26,7 +27,7 @@ fn prepare(
     states: Vec<Option<Py<PyDict>>>,
 ) -> PyResult<()> {
     let mut states = states.into_iter();
-    for (number, (prefix, mounted)) in (1..).zip(table.freeze("")) {
+    for (number, (prefix, mounted)) in (1..).zip(table.mounts("")) {
         let mount = Mount { number, prefix };
         match mounted {
             Mounted::Wsgi(app) => app.prepare(py, settings, mount)?,
@@ -50,6 +51,7 @@ pub(crate) fn serve_site(
     descriptors: Vec<i32>,
     on_ready: Py<PyAny>,
 ) -> PyResult<bool> {
+    let listeners = listeners(descriptors)?;
     let table = routes.0.clone();
     prepare(py, &table, &settings, Vec::new())?;
     let places: Arc<Places> = Arc::default();
@@ -61,7 +63,7 @@ pub(crate) fn serve_site(
         let runners = Runners { threads, event_loop: None, places };
         Arc::new(SiteDispatch::new(table, &root_path, runners)) as Arc<_>
     };
-    serve_sync(py, Box::new(handler), route, &settings, descriptors, on_ready)
+    serve_sync(py, Box::new(handler), route, &settings, listeners, on_ready)
 }
 
 /// Begins to accept connections for routes of which some lead to ASGI applications, which run on
@@ -77,6 +79,7 @@ pub(crate) fn start_site(
     descriptors: Vec<i32>,
     states: Vec<Option<Py<PyDict>>>,
 ) -> PyResult<()> {
+    let listeners = listeners(descriptors)?;
     let table = routes.0.clone();
     prepare(py, &table, &settings, states)?;
     let places = engine.places().clone();
@@ -85,7 +88,7 @@ pub(crate) fn start_site(
     baton.add_crew(Box::new(Functions));
     let threads = BatonDispatch(baton.clone());
     let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?.unbind();
-    engine.begin(py, None, event_loop, &settings, descriptors, |inbox| {
+    engine.begin(py, None, event_loop, &settings, listeners, |inbox| {
         let runners = Runners { threads, event_loop: Some(inbox), places };
         Arc::new(SiteDispatch::new(table, &settings.root_path, runners))
     })?;

@@ -90,8 +90,8 @@ struct Table {
     mounts: Vec<(String, Target)>,
     /// Where this table itself is mounted.
     mounted_at: Option<String>,
-    /// A server has been started: what must be there from the start cannot come any more.
-    serving: bool,
+    /// How many servers have it: what must be there from the start cannot come while one does.
+    serving: usize,
 }
 
 impl Table {
@@ -178,31 +178,30 @@ impl Shared {
         }
     }
 
-    /// All applications with their whole prefixes, this table being at `prefix`. From now on none
-    /// can be added.
-    pub(super) fn freeze(&self, prefix: &str) -> Vec<(String, Mounted)> {
-        let mut table = self.write();
-        table.serving = true;
+    /// All applications with their whole prefixes, this table being at `prefix`.
+    pub(super) fn mounts(&self, prefix: &str) -> Vec<(String, Mounted)> {
+        let table = self.read();
         let mut all = Vec::new();
         for (place, target) in &table.mounts {
             let whole = format!("{prefix}{place}");
             match target {
                 Target::Wsgi(mount) => all.push((whole, Mounted::Wsgi(mount.clone()))),
                 Target::Asgi(mount) => all.push((whole, Mounted::Asgi(mount.clone()))),
-                Target::Table(inner, _) => all.extend(inner.get().0.freeze(&whole)),
+                Target::Table(inner, _) => all.extend(inner.get().0.mounts(&whole)),
                 Target::Native(_) | Target::Function(_) | Target::Engine(..) => {}
             }
         }
         all
     }
 
-    /// The server has ended: mounts can be made again.
-    pub(super) fn thaw(&self) {
+    /// One server more has it, and what is mounted in it, or one less. What is mounted does not
+    /// change in between.
+    fn count_server(&self, count: fn(usize, usize) -> usize) {
         let mut table = self.write();
-        table.serving = false;
+        table.serving = count(table.serving, 1);
         for (_, target) in &table.mounts {
             if let Target::Table(inner, _) = target {
-                inner.get().0.thaw();
+                inner.get().0.count_server(count);
             }
         }
     }
@@ -233,7 +232,7 @@ impl Routes {
         let path = path.strip_suffix('/').unwrap_or(path);
         let target = make(path.matches('/').count());
         let mut table = self.0.write();
-        if table.serving {
+        if table.serving > 0 {
             return Err(PyRuntimeError::new_err(format!(
                 "nothing can be mounted at {prefix:?} any more: the server is running; mount it \
                  before that"
@@ -271,7 +270,7 @@ impl Routes {
     #[pyo3(name = "use")]
     fn use_layers(&self, layers: Vec<Py<ReadyLayer>>) -> PyResult<()> {
         let mut table = self.0.write();
-        if table.serving {
+        if table.serving > 0 {
             return Err(PyRuntimeError::new_err(
                 "no middleware can be added any more: the server is running; call use() before that",
             ));
@@ -332,19 +331,23 @@ impl Routes {
         Ok(())
     }
 
-    /// The server has ended: mounts can be made again.
-    fn thaw(&self) {
-        self.0.thaw();
+    /// A server has it from now on: nothing can be mounted until all have called `thaw`.
+    fn freeze(&self) {
+        self.0.count_server(usize::saturating_add);
     }
 
-    /// The ASGI applications in it and in what is mounted in it, with their prefixes. From now on
-    /// none can be added.
+    /// A server has ended that had called `freeze`.
+    fn thaw(&self) {
+        self.0.count_server(usize::saturating_sub);
+    }
+
+    /// The ASGI applications in it and in what is mounted in it, with their prefixes.
     fn asgi_apps(&self, py: Python<'_>) -> Vec<(String, Py<PyAny>)> {
         let asgi = |(prefix, mounted)| match mounted {
             Mounted::Asgi(mount) => Some((prefix, mount.app().clone_ref(py))),
             Mounted::Wsgi(_) => None,
         };
-        self.0.freeze("").into_iter().filter_map(asgi).collect()
+        self.0.mounts("").into_iter().filter_map(asgi).collect()
     }
 
     fn __bool__(&self) -> bool {
@@ -354,7 +357,7 @@ impl Routes {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // Who writes to it is using it. A server's requests are no objects that can be visited.
         match self.0.0.try_read() {
-            Ok(table) if !table.serving => table.visit(&visit),
+            Ok(table) if table.serving == 0 => table.visit(&visit),
             _ => Ok(()),
         }
     }

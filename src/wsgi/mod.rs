@@ -15,6 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::bridge::baton::{Baton, SyncHandler};
+use crate::bridge::descriptors::listeners;
 use crate::bridge::log_sink::app_error;
 use crate::bridge::mount::Mount;
 use crate::bridge::serve::serve_sync;
@@ -104,6 +105,7 @@ pub(crate) fn serve_wsgi(
     descriptors: Vec<i32>,
     on_ready: Py<PyAny>,
 ) -> PyResult<bool> {
+    let listeners = listeners(descriptors)?;
     let handler = WsgiHandler::new(py, app, &settings, Mount::default())?;
-    serve_sync(py, Box::new(handler), |baton| Arc::new(baton), &settings, descriptors, on_ready)
+    serve_sync(py, Box::new(handler), |baton| Arc::new(baton), &settings, listeners, on_ready)
 }
