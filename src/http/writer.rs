@@ -97,6 +97,11 @@ impl ResponseWriter {
         self.outlet.link().poll_gone(cx)
     }
 
+    /// Ready when [`Self::is_gone`] is true, and not before.
+    pub fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.link.poll_closed(cx)
+    }
+
     /// Whether the client has been told that its request took too long.
     pub fn is_expired(&self) -> bool {
         self.outlet.link().expired()

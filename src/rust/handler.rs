@@ -105,11 +105,8 @@ async fn until_gone<T>(writer: &ResponseWriter, future: impl Future<Output = T>)
         if let Poll::Ready(value) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(value));
         }
-        // One that has merely sent its last byte still reads.
-        match writer.poll_gone(cx) {
-            Poll::Ready(()) if writer.is_gone() => Poll::Ready(None),
-            _ => Poll::Pending,
-        }
+        // One that has merely sent its last byte still reads, and may go later.
+        writer.poll_closed(cx).map(|()| None)
     })
     .await
 }

@@ -27,6 +27,26 @@ pub(super) struct Mounted {
     pub(super) started: OnceLock<Arc<dyn Dispatch>>,
 }
 
+/// What has been started, until it is stopped: when a server has ended, or does not begin after all.
+#[derive(Default)]
+pub(super) struct Started(Vec<Arc<Mounted>>);
+
+impl Started {
+    /// Stops all, the last to start first; `left` says how much time there is.
+    pub(super) fn stop(&mut self, left: impl Fn() -> Duration) {
+        while let Some(mounted) = self.0.pop() {
+            mounted.mount.stop(left());
+        }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // No request has come, or none is answered any more.
+        self.stop(|| Duration::ZERO);
+    }
+}
+
 /// What can be mounted in a [`Mux`]: with the feature `embed` a `PythonApp`, and whatever else
 /// answers requests of the engine.
 pub trait Mount: Send + Sync + 'static {
@@ -37,8 +57,9 @@ pub trait Mount: Send + Sync + 'static {
     /// Why it cannot be served, in a sentence.
     fn start(&self, prefix: &str) -> Result<Arc<dyn Dispatch>, Box<dyn Error + Send + Sync>>;
 
-    /// The server has ended: no request is in flight any more, unless the stop has cut it. May
-    /// wait, for `timeout` at most and a moment more.
+    /// The server has ended, or does not begin after all: no request is in flight any more, unless
+    /// the stop has cut it. Called once for each [`Self::start`] that has succeeded. May wait, for
+    /// `timeout` at most and a moment more.
     fn stop(&self, timeout: Duration) {
         let _ = timeout;
     }
@@ -157,15 +178,17 @@ impl Mux {
     /// Starts what is mounted, for a server that begins.
     ///
     /// # Errors
-    /// The prefix of the one that cannot be, and why.
-    pub(super) fn start(&self) -> Result<(), (String, Box<dyn Error + Send + Sync>)> {
+    /// The prefix of the one that cannot be, and why. Those before it have been stopped.
+    pub(super) fn start(&self) -> Result<Started, (String, Box<dyn Error + Send + Sync>)> {
+        let mut all = Started::default();
         for (prefix, mounted) in &self.mounts {
             let started = mounted.mount.start(&place(prefix));
             let started = started.map_err(|error| (prefix.clone(), error))?;
             // A table is started once.
             let _ = mounted.started.set(started);
+            all.0.push(mounted.clone());
         }
-        Ok(())
+        Ok(all)
     }
 }
 

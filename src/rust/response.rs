@@ -112,7 +112,8 @@ fn final_status(status: u16) -> u16 {
     if (200..=999).contains(&status) { status } else { 500 }
 }
 
-/// Sends a body piece by piece, as the client takes it.
+/// Sends a body piece by piece, as the client takes it. If the client goes, the body is dropped
+/// where it waits.
 async fn stream(
     mut body: Stream,
     what: &What,
@@ -130,12 +131,13 @@ async fn stream(
         let next = poll_fn(|cx| {
             let next = body.as_mut().poll_frame(cx);
             if next.is_pending() {
-                // The head leaves before a long wait. A client gone is met by the next write.
+                // The head leaves before a long wait. A client gone is met just below.
                 let _ = writer.flush();
+                return writer.poll_closed(cx).map(|()| Err(WriteError::Gone));
             }
-            next
+            next.map(Ok)
         });
-        match next.await {
+        match next.await? {
             None => return writer.finish(Bytes::new()),
             Some(Ok(frame)) => {
                 if !give(writer, frame)? {

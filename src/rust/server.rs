@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::Mux;
 use super::dispatch::MuxDispatch;
 use super::handler::OnThreads;
-use super::mux::Mounted;
+use super::mux::Started;
 use crate::config::EngineConfig;
 use crate::crew::{Crew, Finish, Limits};
 use crate::server::{self, Driver, Listening, Signals, SocketFile, TakenSignals};
@@ -20,6 +20,9 @@ use crate::server::{self, Driver, Listening, Signals, SocketFile, TakenSignals};
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// A server whose handlers are Rust's.
+///
+/// One that is dropped without [`Self::run`] serves nobody: it listens no more, clients that have
+/// connected are let go, and what is mounted is stopped.
 ///
 /// ```no_run
 /// use gohttp::{Mux, Request, Server};
@@ -34,11 +37,13 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 /// # }
 /// ```
 pub struct Server {
-    crew: Arc<Crew>,
+    /// There until it is dropped.
+    crew: Option<Arc<Crew>>,
     stopper: Stopper,
     port: Option<u16>,
-    /// What is stopped when it has ended.
-    mounts: Vec<Arc<Mounted>>,
+    /// What is stopped when it has ended. Dropped, it stands behind the crew, which then asks nothing
+    /// of it any more.
+    mounts: Started,
     /// Removed at the end.
     _files: Vec<SocketFile>,
     /// Given back at the end.
@@ -68,19 +73,33 @@ impl Server {
     }
 
     /// Serves until it is told to stop, and until requests in flight have been answered. Handlers
-    /// run on threads of the server's own; the calling one waits. What is mounted is stopped then. Clients that connected since
-    /// [`Builder::start`] are served.
+    /// run on threads of the server's own; the calling one waits. What is mounted is stopped then.
+    /// Clients that connected since [`Builder::start`] are served.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn run(self) -> io::Result<Finish> {
-        let finish = self.crew.run();
+    pub fn run(mut self) -> io::Result<Finish> {
+        let finish = match &self.crew {
+            Some(crew) => crew.run(),
+            None => Ok(Finish::Clean),
+        };
         let until = self.stopper.0.stop_deadline();
-        for mounted in self.mounts.iter().rev() {
-            // The last to start is the first to end.
-            mounted.mount.stop(until.saturating_duration_since(Instant::now()).max(LAST_MOMENT));
-        }
+        let left = || until.saturating_duration_since(Instant::now()).max(LAST_MOMENT);
+        self.mounts.stop(left);
         finish
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let crew = self.crew.take();
+        if Handle::try_current().is_ok() {
+            // It has a runtime, which must not be dropped where another one runs.
+            let dropping = std::thread::Builder::new().spawn(move || drop(crew));
+            if let Ok(dropped) = dropping {
+                let _ = dropped.join();
+            }
+        }
     }
 }
 
@@ -181,7 +200,8 @@ impl Builder {
         let port = listeners.iter().find_map(Listening::port);
         let files = listeners.iter().filter_map(Listening::path).filter_map(SocketFile::new);
         let files = files.collect();
-        mux.start().map_err(|(prefix, error)| StartError::Mount { prefix, error })?;
+        // Dropped, and so stopped, if one of the steps below fails.
+        let mounts = mux.start().map_err(|(prefix, error)| StartError::Mount { prefix, error })?;
         let driver = Driver::new()?;
         let signals = self.signals.then(|| Signals::install(&driver, true)).transpose()?;
         let own = {
@@ -190,13 +210,12 @@ impl Builder {
         };
         let crew = Crew::new(driver, Box::new(OnThreads(own.clone())), self.limits);
         let runtime = self.runtime.unwrap_or(own);
-        let mounts = mux.mounts.iter().map(|(_, mounted)| mounted.clone()).collect();
         let started = crew.start_behind(listeners, self.config, |threads| {
             Arc::new(MuxDispatch { mux, threads, runtime })
         })?;
         let taken = signals.map(|signals| signals.stop(crew.driver(), started.clone()));
         let stopper = Stopper(started);
-        Ok(Server { crew, stopper, port, mounts, _files: files, _signals: taken })
+        Ok(Server { crew: Some(crew), stopper, port, mounts, _files: files, _signals: taken })
     }
 }
 

@@ -47,6 +47,17 @@ impl Link {
         Poll::Pending
     }
 
+    /// Ready when the client has gone, and not before: one that has sent its last byte is waited
+    /// for further.
+    pub(in crate::http) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if self.gone() {
+            return Poll::Ready(());
+        }
+        register_waiter(&mut state.leavers, cx);
+        Poll::Pending
+    }
+
     /// Says by when the response must be complete.
     pub(in crate::http) fn set_due(&self, due: Due) {
         {
