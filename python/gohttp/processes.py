@@ -4,6 +4,7 @@ The process that forks must have no threads; it waits in `Signals` and reads wha
 say through a pipe each.
 """
 
+import logging
 import os
 import select
 import signal
@@ -18,6 +19,8 @@ from gohttp import GohttpError, logs, worker
 
 Say = Callable[[str], None]
 Body = Callable[[Say], int]
+
+logger = logging.getLogger("gohttp")
 
 _PR_SET_PDEATHSIG = 1
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
@@ -109,15 +112,23 @@ def fork(body: Body) -> Child:
 
     In the child this never returns: it ends in `SystemExit`, so that the app's exit handlers
     run.  The child dies with its parent, and leaves SIGINT to it: Ctrl-C reaches both.
+
+    Raises `OSError` when the system gives no process or no pipe.
     """
     parent = os.getpid()
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    sys.stdout.flush()
-    sys.stderr.flush()
     # No signal may come between the fork and the child's own handlers: the parent's would
     # write to the parent's pipe.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
-    pid = os.fork()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(reader)
+        os.close(writer)
+        raise
     if pid == 0:
         os.close(reader)
         _become_child(parent, before)
@@ -126,6 +137,15 @@ def fork(body: Body) -> Child:
     os.close(writer)
     os.set_blocking(reader, False)
     return Child(pid, reader)
+
+
+def log_refused(error: OSError, pause: float) -> None:
+    """Say that `fork` got no process, and in how many seconds it will be tried again."""
+    logger.error(
+        "the system gives no process for a worker (%s); trying again in %.1f s",
+        error.strerror or error,
+        pause,
+    )
 
 
 def _become_child(parent: int, mask: Iterable[int]) -> None:

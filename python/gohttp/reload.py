@@ -6,19 +6,21 @@ threads) and the worker.
 
 import importlib.util
 import logging
+import math
 import os
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gohttp import processes
+from gohttp import GohttpError, processes
 from gohttp.config import Config, ConfigError
 from gohttp.processes import Body, Child, Say, Signals
 
 logger = logging.getLogger("gohttp")
 
 _PATIENCE = 3.0  # seconds a worker has to finish its requests before the new code starts
+_PAUSE = 1.0  # seconds before another process is asked for when there was none
 
 
 def check(config: Config) -> tuple[str, ...]:
@@ -49,21 +51,38 @@ class Reloader:
         self._on_ready: Callable[[str], None] | None = on_ready
         self._worker: Child | None = None
         self._watcher: Child | None = None
+        self._retry_at = math.inf  # when to start a worker for whom there was no process
         self._stopping = False
         self._exit_code = 0
 
     def run(self) -> int:
         """Reload until told to stop; the exit code."""
         with Signals() as signals:
-            self._watcher = processes.fork(lambda say: _watch(self._folders, say))
-            self._worker = processes.fork(self._body)
+            try:
+                self._watcher = processes.fork(lambda say: _watch(self._folders, say))
+            except OSError as error:
+                raise GohttpError(
+                    "The system gives no process to watch for changes "
+                    f"({error.strerror or error}); end others, or start without --reload."
+                ) from None
+            self._start_worker()
             while children := [c for c in (self._watcher, self._worker) if c is not None]:
                 for number in signals.wait(children, self._kill_overdue(children)):
                     self._handle(number)
+                if self._retry_at <= time.monotonic() and not self._stopping:
+                    self._start_worker()
                 self._listen()
                 for pid, status in processes.reap():
                     self._bury(pid, status)
         return self._exit_code
+
+    def _start_worker(self) -> None:
+        self._retry_at = math.inf
+        try:
+            self._worker = processes.fork(self._body)
+        except OSError as error:
+            self._retry_at = time.monotonic() + _PAUSE
+            processes.log_refused(error, _PAUSE)
 
     def _listen(self) -> None:
         if self._worker is not None:
@@ -78,7 +97,7 @@ class Reloader:
         if changed and not self._stopping:
             logger.info("%s changed; restarting", ", ".join(changed[:3]))
             if self._worker is None:
-                self._worker = processes.fork(self._body)
+                self._start_worker()
             else:
                 self._worker.terminate(_PATIENCE)
 
@@ -91,7 +110,7 @@ class Reloader:
             if self._stopping:
                 return
             if restart:
-                self._worker = processes.fork(self._body)
+                self._start_worker()
             elif processes.exit_code(status) == 0:  # the app asked for the end
                 self._stop(0)
             else:
@@ -126,7 +145,10 @@ class Reloader:
             if child.kill_at is not None and child.kill_at <= time.monotonic():
                 logger.warning("process %d did not stop in time; killing it", child.pid)
                 child.kill()
-        return min((c.kill_at for c in children if c.kill_at is not None), default=None)
+        moments = [c.kill_at for c in children if c.kill_at is not None]
+        if not self._stopping and self._retry_at < math.inf:
+            moments.append(self._retry_at)
+        return min(moments, default=None)
 
 
 def _watch(folders: tuple[str, ...], say: Say) -> int:

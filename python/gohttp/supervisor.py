@@ -82,7 +82,11 @@ class Supervisor:
                 return
             if len(live) >= self._count + (1 if old else 0):
                 return
-            child = processes.fork(self._body)
+            try:
+                child = processes.fork(self._body)
+            except OSError as error:
+                processes.log_refused(error, self._pause())
+                return
             child.generation = self._generation
             self._workers[child.pid] = child
             logger.debug("worker %d started", child.pid)
@@ -122,12 +126,19 @@ class Supervisor:
             self._failures = 0
             logger.warning("worker %d died (%s); starting another", worker.pid, how)
         else:
-            self._failures += 1
-            pause = min(0.1 * 2 ** min(self._failures, 20), _LONGEST_PAUSE)
-            self._next_start = time.monotonic() + pause
             logger.warning(
-                "worker %d died young (%s); starting another in %.1f s", worker.pid, how, pause
+                "worker %d died young (%s); starting another in %.1f s",
+                worker.pid,
+                how,
+                self._pause(),
             )
+
+    def _pause(self) -> float:
+        """Start nothing for a while, for longer with each failure; how many seconds."""
+        self._failures += 1
+        pause = min(0.1 * 2 ** min(self._failures, 20), _LONGEST_PAUSE)
+        self._next_start = time.monotonic() + pause
+        return pause
 
     def _handle(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):

@@ -99,7 +99,7 @@ impl ResponseWriter {
 
     /// Ready when [`Self::is_gone`] is true, and not before.
     pub fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.link.poll_closed(cx)
+        self.outlet.link().poll_closed(cx)
     }
 
     /// Whether the client has been told that its request took too long.

@@ -35,6 +35,16 @@ def change_until(path: Path, text: str, server: Server, pattern: str) -> None:
     pytest.fail(f"no {pattern!r} after many changes")
 
 
+def test_worker_for_whom_the_system_has_no_process_is_started_later(app, scarce) -> None:
+    with gohttp_serve(app.target, "--reload", cwd=app.cwd, env=scarce) as server:
+        full = app.cwd / "full"
+        full.touch()
+        change_until(app.path, app.path.read_text().replace("one", "two"), server, "no process")
+        full.unlink()
+        server.wait_for_log("ready again")
+        assert server.get("/").text == "two"
+
+
 def test_change_is_served_on_the_same_port(app) -> None:
     with gohttp_serve(app.target, "--reload", cwd=app.cwd) as server:
         assert server.get("/").text == "one"

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
-from support import Server, gohttp_serve, run_gohttp, wait_until
+from support import Server, gohttp_serve, run_gohttp, start, wait_until
 
 APP = """
     import os
@@ -56,6 +57,45 @@ def test_workers_serve_and_the_supervisor_does_not(app) -> None:
         assert {answer(server)[0] for _ in range(20)} <= workers
         threads = os.listdir(f"/proc/{server.pid}/task")
         assert len(threads) == 1
+
+
+def blocked_signals(pid: int) -> str:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(line for line in status.splitlines() if line.startswith("SigBlk"))
+
+
+def test_worker_for_whom_the_system_has_no_process_is_started_later(app, scarce) -> None:
+    with gohttp_serve(app.target, cwd=app.cwd, workers=2, env=scarce) as server:
+        before, blocked = children(server.pid), blocked_signals(server.pid)
+        opened = len(os.listdir(f"/proc/{server.pid}/fd"))
+        full = app.cwd / "full"
+        full.touch()
+        os.kill(min(before), signal.SIGKILL)
+        server.wait_for_log(r"gives no process for a worker \(Resource temp.*again in 0\.\d s$")
+        server.wait_for_log(r"gives no process for a worker .*again in [^0]")
+        assert {answer(server)[0] for _ in range(5)} == {max(before)}
+        assert blocked_signals(server.pid) == blocked
+        assert len(os.listdir(f"/proc/{server.pid}/fd")) < opened, "one channel less"
+        full.unlink()
+        wait_until(lambda: len(children(server.pid)) == 2, "the second worker")
+
+
+def test_server_that_gets_no_process_at_first_starts_later(app, scarce) -> None:
+    full = app.cwd / "full"
+    full.touch()
+    command = [sys.executable, "-m", "gohttp", "serve", app.target, "--port=0", "--workers=2"]
+    server = start(command, cwd=app.cwd, env=scarce)
+    try:
+        server.wait_for_log("gives no process for a worker")
+        full.unlink()
+        server.wait_for_log(r"^\s+ready\s")
+        server.signal()
+        assert server.wait() == 0
+    finally:
+        server.process.kill()
+        server.process.wait()
+        server.stderr.close()
+        server.stdout.close()
 
 
 def test_dead_worker_is_replaced(app) -> None:
