@@ -227,7 +227,7 @@ impl Baton {
                     running.stage = Stage::Overdue;
                     let _ = orders.send(Order::Interrupt(running.number));
                 }
-                Stage::Overdue => overdue = Some(running.what.clone()),
+                Stage::Overdue => overdue = Some((running.what.clone(), running.allowed.1)),
                 Stage::Interrupted(at) if now >= at + GRACE => {
                     running.stage = Stage::GivenUp;
                     // With the list locked, so that it is there before the handler can leave.
@@ -241,18 +241,18 @@ impl Baton {
         if since == 0 {
             self.deadlines.stuck_told.store(false, Relaxed);
         } else if now >= since + GIL_PATIENCE
-            && let Some(what) = overdue
+            && let Some((what, limit)) = overdue
             && !self.deadlines.stuck_told.swap(true, Relaxed)
         {
-            self.tell_stuck(&what);
+            self.tell_stuck(&what, limit);
         }
     }
 
     /// C code keeps the GIL, perhaps for ever.
-    fn tell_stuck(&self, what: &str) {
+    fn tell_stuck(&self, what: &str, limit: &str) {
         // The log needs the GIL, which is what cannot be had.
         eprintln!(
-            "gohttp: {what} is over request_timeout, and a thread keeps the GIL inside C code: \
+            "gohttp: {what} is over {limit}, and a thread keeps the GIL inside C code: \
              no Python code can run in this process. The stacks of all threads:"
         );
         if let Some(signal) = self.limits.stack_signal {

@@ -20,6 +20,16 @@ pub enum Due {
     At(Instant),
 }
 
+impl Due {
+    /// Who has set the limit, for the log.
+    pub(crate) fn source(self) -> &'static str {
+        match self {
+            Self::Settings => "request_timeout",
+            Self::Never | Self::At(_) => "set_deadline",
+        }
+    }
+}
+
 /// How far the response is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {

@@ -234,8 +234,9 @@ impl<I: Transport> Connection<I> {
         let outcome = if exchange.framing.is_none() { "answered with 504" } else { "cut" };
         log::warn!(
             target: "gohttp.request",
-            "a request from {} was {outcome}: its handler did not end within request_timeout",
+            "a request from {} was {outcome}: its handler did not end within {}",
             if self.info.peer_host.is_empty() { "a Unix socket" } else { &self.info.peer_host },
+            exchange.due.source(),
         );
         self.link.expire();
         if exchange.framing.is_some() {

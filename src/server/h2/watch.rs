@@ -46,7 +46,7 @@ pub(super) async fn upload(mut body: Incoming, link: Arc<Link>, cx: Arc<Context>
 pub(super) async fn cut_at(link: Arc<Link>, deadline: Instant, due: Due) {
     tokio::time::sleep_until(deadline).await;
     if link.unfinished() && link.due() == due {
-        log::warn!(target: "gohttp.request", "HTTP/2 stream cut: its handler did not end within request_timeout");
+        log::warn!(target: "gohttp.request", "HTTP/2 stream cut: its handler did not end within {}", due.source());
         // What its handler reads or writes now fails for that reason.
         link.expire();
         link.cut();
