@@ -10,6 +10,8 @@
 pub mod config;
 mod costs;
 pub mod crew;
+#[cfg(any(feature = "embed", test))]
+mod ending;
 pub mod files;
 pub mod http;
 pub mod middleware;

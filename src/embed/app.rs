@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
@@ -17,6 +16,7 @@ use super::interpreter::Interpreter;
 use crate::Mount;
 use crate::asgi::AsgiEngine;
 use crate::bridge::serve::SyncServer;
+use crate::ending::Ending;
 use crate::http::{Dispatch, Prebuffer, Request, RequestHead, ResponseWriter};
 use crate::server::{Intake, Server};
 use crate::wake::lock;
@@ -130,15 +130,10 @@ impl PythonApp {
     pub fn start(&self) -> Result<RunningApp, PythonError> {
         Interpreter::new().start()?;
         let (tell, told) = channel();
-        let (end, ended) = channel();
         let (target, settings) = (self.target.clone(), self.settings.clone());
         let thread = std::thread::Builder::new().name("gohttp-app".into()).stack_size(STACK);
-        let thread = thread.spawn(move || {
-            // Dropped at the thread's end, which whoever stops it waits for.
-            let _end = end;
-            serve(&target, settings, &tell);
-        });
-        let thread = thread.map_err(|error| {
+        let ending = Ending::of(thread, move || serve(&target, settings, &tell));
+        let ending = ending.map_err(|error| {
             PythonError::new(format!("{}: the system gives no thread: {error}", self.target))
         })?;
         let begun = detached(move || told.recv());
@@ -149,7 +144,6 @@ impl PythonApp {
             Some(Setting::Text(prefix)) => prefix.clone(),
             _ => String::new(),
         };
-        let ending = Mutex::new(Some(Ending { thread, ended }));
         Ok(RunningApp(Arc::new(Running {
             server,
             intake,
@@ -223,30 +217,20 @@ pub(crate) struct Running {
     /// Decoded, without a slash at its end.
     #[cfg(feature = "tower")]
     pub(crate) prefix: String,
-    ending: Mutex<Option<Ending>>,
-}
-
-#[derive(Debug)]
-struct Ending {
-    thread: JoinHandle<()>,
-    /// Hung up when the thread is about to end.
-    ended: Receiver<()>,
+    ending: Ending,
 }
 
 impl RunningApp {
     /// Stops it: further requests get 503, those in flight have `timeout` to end, an ASGI
     /// application has its lifespan's shutdown. Waits for that, a little longer than `timeout`;
-    /// returns whether all has ended. Blocks: in async code, call it where that is allowed.
+    /// returns whether all has ended. Blocks: in async code, call it where that is allowed. May be
+    /// called again, and by several at once: each waits, and of their times the shortest counts for
+    /// what is in flight.
     pub fn stop(&self, timeout: Duration) -> bool {
         self.0.server.drain_within(timeout);
-        let Some(ending) = lock(&self.0.ending).take() else { return true };
         // Each of the handlers, the lifespan and the tasks may take a moment more.
-        let patience = timeout + 4 * LAST_MOMENT;
-        detached(move || {
-            use std::sync::mpsc::RecvTimeoutError::Timeout;
-            let ended = ending.ended.recv_timeout(patience) != Err(Timeout);
-            ended && ending.thread.join().is_ok()
-        })
+        let patience = timeout.saturating_add(4 * LAST_MOMENT);
+        detached(|| self.0.ending.wait(patience))
     }
 }
 
