@@ -66,7 +66,6 @@ def _run_routes(settings: dict[str, Any]) -> None:
     _refuse_while_importing()
     running_loop.refuse("run()", "await gohttp.Server(app).serve()")
     settings = {"host": "127.0.0.1", "port": 5000, **settings}
-    settings["host"] = settings["host"] or "0.0.0.0"
     given = config.of_program(settings, "run")
     logs.configure(given.log_level, access_log=given.access_log)
     with sockets.listening(given) as listening:
@@ -166,7 +165,17 @@ def _name(app: object) -> str:
     named = getattr(app, "__qualname__", None)
     if isinstance(named, str):
         return f"{getattr(app, '__module__', None) or '?'}:{named}"
-    return f"{type(app).__module__}.{type(app).__qualname__} object"
+    found = next(_variables(app), None)
+    return found or f"{type(app).__module__}.{type(app).__qualname__} object"
+
+
+def _variables(value: object) -> Iterator[str]:
+    """Where a value is to be had by `import`, the program itself first: `module:name`."""
+    for module in dict.fromkeys(("__main__", *sys.modules)):
+        variables = getattr(sys.modules.get(module), "__dict__", {})
+        for name, held in list(variables.items()):
+            if held is value and not name.startswith("_"):
+                yield f"{module}:{name}"
 
 
 def _forget_modules(folders: tuple[str, ...]) -> None:

@@ -60,7 +60,7 @@ class Config:
     Times are seconds, sizes are bytes; 0 means "no limit" only where the help says so.
     """
 
-    host: str = _is("127.0.0.1", Kind.TEXT, _LISTEN, "Address or name to listen on.")
+    host: str = _is("127.0.0.1", Kind.HOST, _LISTEN, "Address or name to listen on.")
     port: int = _is(
         8000, Kind.NUMBER, _LISTEN, "TCP port; 0 takes any free one.", high=65535, short="-p"
     )
@@ -142,7 +142,7 @@ class Config:
         1.0,
         Kind.SECONDS,
         _RUN,
-        "ASGI apps: log what keeps the event loop for so long, with its stack; 0 is never.",
+        "ASGI apps, async handlers: log what keeps the loop so long, with its stack; 0 is never.",
         high=_YEAR,
     )
     loop: str = _is(
@@ -286,8 +286,13 @@ def of_program(values: Mapping[str, object], function: str) -> Config:
     Raises `GohttpError` for what only the command can do, and `ConfigError`.
     """
     for name in sorted(_COMMANDS_OWN & values.keys()):
+        how = "use the command: gohttp serve --help"
+        if name in ("workers", "interface"):
+            how = f"name what is to be served: gohttp.run(mux, {name}={values[name]!r})"
+        elif name.startswith("reload"):
+            how = 'have it imported by name: gohttp.run("module:mux", reload=True)'
         raise GohttpError(
-            f"{function}() cannot take {name}=…; use the command: gohttp serve --help."
+            f"{function}() serves in this very process and cannot take {name}=…; {how}."
         )
     return resolve(keywords(values, function))
 

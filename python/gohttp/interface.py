@@ -8,6 +8,7 @@ from typing import Literal
 
 Interface = Literal["wsgi", "asgi", "native"]
 
+_HANDLERS = {(w, req) for w in ("w", "writer") for req in ("req", "request", "r")}
 _BY_FIRST_NAME: dict[str, Interface] = {"scope": "asgi", "environ": "wsgi", "env": "wsgi"}
 
 
@@ -44,6 +45,12 @@ def detect_interface(app: object, *, has_routes: bool = False) -> Interface:
         takes = "" if signature.parameters else " that takes no argument"
         raise UnknownInterface(
             f"is a class{takes}, not an app; name an object of it, such as {app.__name__}(…)"
+        )
+    if (names := _first_two(signature)) in _HANDLERS:
+        raise UnknownInterface(
+            f"takes ({', '.join(names)}) as a handler does, which is no app; write "
+            "@gohttp.route('/') before it and name its module, or put it into a Mux and name that, "
+            "as in module:mux"
         )
     return _by_signature(signature, is_async=_is_async(app))
 
@@ -145,6 +152,17 @@ def _positional(signature: inspect.Signature) -> tuple[int, float, str]:
             low += parameter.default is parameter.empty
             first = first or parameter.name
     return low, high, first
+
+
+def _first_two(signature: inspect.Signature) -> tuple[str, ...]:
+    """The names of the parameters, where a call must give two."""
+    required = [
+        parameter.name
+        for parameter in signature.parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    return tuple(required) if len(required) == 2 else ()
 
 
 def _is_async(app: object) -> bool:

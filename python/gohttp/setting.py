@@ -27,7 +27,7 @@ class ConfigError(GohttpError):
 class Kind(Enum):
     """What the value of a setting is; the text is the placeholder in the help."""
 
-    TEXT = "TEXT"
+    HOST = "HOST"
     NUMBER = "N"
     SECONDS = "SECONDS"
     SIZE = "BYTES"
@@ -86,7 +86,7 @@ class Setting:
         upper = "" if math.isinf(self.high) else f" to {self.high:.0f}"
         limits = f"from {self.low:g}{upper}" if upper else f"of at least {self.low:g}"
         return {
-            Kind.TEXT: "a text",
+            Kind.HOST: "an address or a name; write 0.0.0.0 for all interfaces",
             Kind.NUMBER: f"a whole number {limits}",
             Kind.SECONDS: f"a number of seconds {limits}",
             Kind.SIZE: f"a size in bytes {limits}, such as 65536 or 64k",
@@ -126,7 +126,7 @@ def _text(setting: Setting, raw: object) -> str | None:
         raw = os.fspath(raw)
     if not isinstance(raw, str) or "\0" in raw:
         raise ValueError
-    if setting.kind is Kind.TEXT and not raw.isprintable():
+    if setting.kind is Kind.HOST and not raw.isprintable():
         raise ValueError
     # An empty host would listen on every interface: an unset $HOST must not do that.
     if not raw and (path or setting.default):
@@ -238,7 +238,7 @@ def _within(setting: Setting, value: float) -> float:
 
 
 _READERS: dict[Kind, Callable[[Setting, object], object]] = {
-    Kind.TEXT: _text,
+    Kind.HOST: _text,
     Kind.NUMBER: _number,
     Kind.SECONDS: _seconds,
     Kind.SIZE: _size,

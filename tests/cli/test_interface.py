@@ -106,6 +106,8 @@ async def opaque_async(*args, **kwargs):
         functools.partial(configured, "x"),
         passing(passing(functools.partial(configured, "x"))),
         lambda environ, start_response: [],
+        lambda request, w: [],
+        lambda w, x: [],
     ],
 )
 def test_wsgi(app: object) -> None:
@@ -152,6 +154,32 @@ def test_refused(app: object, said: str) -> None:
     with pytest.raises(UnknownInterface) as caught:
         detect_interface(app)
     assert said in str(caught.value)
+
+
+def handler(w, req):
+    pass
+
+
+async def async_handler(w, request):
+    pass
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        handler,
+        async_handler,
+        passing(handler),
+        functools.partial(lambda config, w, r: None, "x"),
+        lambda w, req, more=None: None,
+    ],
+)
+def test_native_handler_is_refused_with_advice(app: object) -> None:
+    with pytest.raises(UnknownInterface) as caught:
+        detect_interface(app)
+    assert "as a handler does" in str(caught.value)
+    assert "@gohttp.route('/')" in str(caught.value)
+    assert "module:mux" in str(caught.value)
 
 
 async def _two(a, b):

@@ -33,6 +33,14 @@ APP = """
 """
 
 
+MUX = """
+import gohttp
+mux = gohttp.Mux()
+mux.route("/", lambda w, req: w.write("native"))
+run(mux, port=0)
+"""
+
+
 def write(folder: Path, body: str, name: str = "main.py") -> Path:
     path = folder / name
     path.write_text(textwrap.dedent(APP) + textwrap.indent(textwrap.dedent(body).strip(), "    "))
@@ -74,6 +82,7 @@ def to_end(path: Path) -> subprocess.CompletedProcess[str]:
         ('run("main:make_app()", port=0)', b"hello", "app        main:make_app() (wsgi)"),
         ('run("main.py:async_app", port=0)', b"async", "app        main.py:async_app (asgi)"),
         ("run(app, port=0)", b"hello", "app        __main__:app (wsgi)"),
+        (MUX, b"native", "app        __main__:mux (native)"),
         ("run(app, 0)", b"hello", "app        __main__:app (wsgi)"),
         ("run(async_app, port=0)", b"async", "app        __main__:async_app (asgi)"),
         ("run(make_app, factory=True, port=0)", b"hello", "__main__:make_app (wsgi)"),

@@ -29,7 +29,7 @@ WRONG = [
     "x" * 10_000,
 ]
 FITTING = {  # of those above, what a kind may well take
-    Kind.TEXT: ("x" * 10_000,),
+    Kind.HOST: ("x" * 10_000,),
     Kind.PATH: ("a\nb", "x" * 10_000),
     Kind.SOCKET: ("a\nb", "x" * 10_000),
     Kind.PATHS: ([], "a\nb", "x" * 10_000),

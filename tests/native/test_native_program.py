@@ -252,6 +252,13 @@ def test_run_on_a_unix_socket(tmp_path: Path) -> None:
         ("run(port=0, thread=2)", ["thread", "did you mean threads?"]),
         ("run(port=0, log_level='loud')", ["log_level", "loud"]),
         ("run(host='nowhere.invalid', port=0)", ["nowhere.invalid"]),
+        (
+            "run(host=None, port=0)",
+            ["run(host=…): None is not an address", "write 0.0.0.0 for all"],
+        ),
+        ("run(host='', port=0)", ['run(host=…): "" is not an address', "write 0.0.0.0 for all"]),
+        ("run(port=0, workers=4)", ["cannot take workers=…", "gohttp.run(mux, workers=4)"]),
+        ("run(port=0, reload=True)", ["cannot take reload=…", 'run("module:mux", reload=True)']),
     ],
 )
 def test_bad_setting_is_one_sentence(tmp_path: Path, call: str, words: list[str]) -> None:

@@ -155,6 +155,14 @@ def test_what_is_no_app_and_what_is_no_setting() -> None:
         Server(7)
     with pytest.raises(GohttpError, match="cannot take workers"):
         Server(wsgi, workers=2)
+    with pytest.raises(GohttpError, match=r"gohttp\.run\(mux, workers=2\)\.$"):
+        Server(native(), workers=2)
+    with pytest.raises(
+        GohttpError, match=r"host=…\): \"\" is not an address .* 0\.0\.0\.0 for all"
+    ):
+        Server(wsgi, host="")
+    with pytest.raises(TypeError, match=r"takes \(w, req\) as a handler does"):
+        Server(lambda w, req: None)
     with pytest.raises(GohttpError, match=r"^Server\(\): 'nosuch' is not a setting"):
         Server(wsgi, nosuch=1)
     with pytest.raises(GohttpError, match=r"^Server\(threads=…\): -1 is not"):
