@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 
 from gohttp import _stacks
 from gohttp._gohttp import Request, ResponseWriter
+from gohttp._slow_loop import SlowLoop
 from gohttp._timeout import RequestTimeout
 from gohttp.logs import were
 
@@ -35,6 +36,11 @@ class _Running:
         left = self._host.time_left(self.req)
         if left is not None and not self.task.done():
             self._timer = loop.call_later(left + _AFTER_THE_ANSWER, self._host.end_late, self)
+
+    def describe(self) -> str:
+        """Method and path as sent, for the log: what is decoded could be more than one line."""
+        path = self.req.url.partition("?")[0]
+        return f"{self.req.method} {path}".encode("ascii", "backslashreplace").decode()
 
     def limit(self, usual: float) -> str:
         """What it has gone beyond, for the log."""
@@ -108,9 +114,8 @@ class Coroutines:
             running.arm(self._loop)  # it has just got more
             return
         logging.getLogger("gohttp.error").warning(
-            "%s %s took longer than %s; its task is cancelled. It waited here:\n%s",
-            running.req.method,
-            running.req.path,
+            "%s took longer than %s; its task is cancelled. It waited here:\n%s",
+            running.describe(),
             running.limit(self._timeout),
             _stacks.of_task(running.task),
         )
@@ -136,8 +141,11 @@ class Coroutines:
 class CoroutineThread:
     """A loop on a thread of its own, started by the first `async def` handler."""
 
-    def __init__(self, request_timeout: float) -> None:
+    def __init__(self, request_timeout: float, slow_callback: float) -> None:
+        """`slow_callback`: after how many seconds a handler that keeps the loop is logged, or 0."""
         self._coroutines = Coroutines(request_timeout)
+        self._slow_callback = slow_callback
+        self._slow: SlowLoop | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
 
@@ -157,17 +165,27 @@ class CoroutineThread:
         """A loop that turns; raises `RuntimeError` when the system gives no thread."""
         loop = asyncio.new_event_loop()
         self._coroutines.begin(loop)
+        thread = threading.Thread(target=_turn, args=(loop,), name="gohttp-async", daemon=True)
         try:
-            threading.Thread(target=_turn, args=(loop,), name="gohttp-async", daemon=True).start()
+            thread.start()
         except BaseException:
             loop.close()
             raise
+        if self._slow_callback and thread.ident is not None:
+            tasks = self._coroutines.tasks
+            self._slow = SlowLoop(loop, thread.ident, self._slow_callback, lambda: bool(tasks))
+            try:
+                self._slow.start()
+            except RuntimeError as error:
+                logger.warning("What keeps the event loop will not be logged: %s.", error)
         return loop
 
     def stop(self) -> tuple[bool, bool]:
         """End the loop; whether its handlers had ended, and whether all that they left has."""
         if self._loop is None:
             return True, True
+        if self._slow is not None:
+            self._slow.end()
         ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
         try:
             in_time = ending.result(2 * _LAST_MOMENT)
@@ -180,11 +198,16 @@ class CoroutineThread:
     async def _end(self) -> bool:
         tasks = set(self._coroutines.tasks)
         self._coroutines.cancel()
+        in_time = True
         if tasks:
-            logger.warning("%s still running at the stop.", were(len(tasks), "async handler"))
-            await asyncio.wait(tasks)
+            # As handlers on threads, which hear of their clients' going, they have a moment for it.
+            _, running = await asyncio.wait(tasks, timeout=_LAST_MOMENT)
+            if running:
+                logger.warning("%s still running at the stop.", were(len(running), "async handler"))
+                await asyncio.wait(running)
+                in_time = False
         await asyncio.get_running_loop().shutdown_default_executor()
-        return not tasks
+        return in_time
 
 
 def _turn(loop: asyncio.AbstractEventLoop) -> None:

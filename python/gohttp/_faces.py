@@ -81,7 +81,7 @@ def serve_within(
     if interface != "native":
         return _run(app, interface, settings, listening, on_ready)
     routes = mux.chosen(app)  # which may have none yet
-    with routes.frozen():
+    with routes._frozen():
         return _run(routes, interface, settings, listening, on_ready)
 
 

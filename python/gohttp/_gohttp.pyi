@@ -320,6 +320,12 @@ class Request:
         loop, before it ends, else it raises `RuntimeError`; `ValueError` for what is no time.
         """
     @property
+    def stopping(self, /) -> bool:
+        """
+        Whether the server stops: what has been begun has `graceful_timeout` to end, and is cut then.
+        A handler that streams without an end looks at this between two pieces.
+        """
+    @property
     def text(self, /) -> str:
         """
         The body as text, by the charset of its Content-Type, else UTF-8. Raises `BadRequest` if it

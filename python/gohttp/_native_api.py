@@ -39,7 +39,7 @@ def serve(
     """Serve routes that lead to no ASGI app; see `gohttp._faces.serve`."""
     from gohttp._coroutines import CoroutineThread
 
-    coroutines = CoroutineThread(settings.request_timeout)
+    coroutines = CoroutineThread(settings.request_timeout, settings.slow_callback)
     in_time = ended = False
     try:
         descriptors = sockets.hand_over(listening)

@@ -180,7 +180,7 @@ class Mux:
         return bool(self._routes.asgi_apps())
 
     @contextmanager
-    def frozen(self) -> Iterator[None]:
+    def _frozen(self) -> Iterator[None]:
         """For as long as a server has it: nothing can be mounted. Servers may share a `Mux`."""
         self._routes.freeze()
         try:

@@ -114,7 +114,7 @@ class Server:
         with sockets.listening(self._config) as listening:
             self._addresses = sockets.addresses(listening)
             settings = Settings(self._config, handle_signals=False)
-            frozen = self._app.frozen() if isinstance(self._app, Mux) else nullcontext()
+            frozen = self._app._frozen() if isinstance(self._app, Mux) else nullcontext()
             try:
                 with frozen:
                     await _asgi.serve_on_running_loop(self._app, settings, listening, self._ready)

@@ -136,7 +136,7 @@ class Supervisor:
     def _pause(self) -> float:
         """Start nothing for a while, for longer with each failure; how many seconds."""
         self._failures += 1
-        pause = min(0.1 * 2 ** min(self._failures, 20), _LONGEST_PAUSE)
+        pause: float = min(0.1 * 2 ** min(self._failures, 20), _LONGEST_PAUSE)
         self._next_start = time.monotonic() + pause
         return pause
 

@@ -288,6 +288,13 @@ impl NativeRequest {
         self.request.left_early()
     }
 
+    /// Whether the server stops: what has been begun has `graceful_timeout` to end, and is cut then.
+    /// A handler that streams without an end looks at this between two pieces.
+    #[getter]
+    fn stopping(&self) -> bool {
+        self.baton.stopping()
+    }
+
     /// Has `callback` called, without arguments, as soon as `cancelled` is true: once, or at once if
     /// it is so already, and never after the handler has ended or has taken the connection over.
     /// It runs in a thread of the server's own, `gohttp-cancel`, callbacks of other requests behind

@@ -152,6 +152,7 @@ def reads(w: ResponseWriter, req: Request) -> None:
     assert_type(req.text, str)
     assert_type(req.context, dict[Any, Any])
     assert_type(req.cancelled, bool)
+    assert_type(req.stopping, bool)
     loaded: dict[str, int] = req.json()
     req.on_cancel(lambda: print("left"))  # noqa: T201
     req.set_deadline(2.5)

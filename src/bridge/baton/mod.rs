@@ -189,6 +189,11 @@ impl Baton {
         Ok(())
     }
 
+    /// Whether the server's stop has begun.
+    pub(crate) fn stopping(&self) -> bool {
+        self.server.get().is_some_and(|server| server.draining())
+    }
+
     /// Ends the threads beside a loop whose server has stopped. Blocks, detached, until every
     /// handler has ended or the stop has taken its time; returns whether they all have.
     pub(crate) fn finish(&self, py: Python<'_>) -> bool {
