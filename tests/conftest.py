@@ -1,6 +1,7 @@
 """Fixtures for all test folders; the helpers themselves are in support.py."""
 
 import itertools
+import os
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,3 +31,26 @@ def write_app(tmp_path: Path) -> Callable[..., WrittenApp]:
         return WrittenApp(tmp_path, f"{name}:{attribute}" if attribute else name, path)
 
     return write
+
+
+@pytest.fixture
+def scarce(tmp_path: Path) -> dict[str, str]:
+    """The environment of a server whose system gives no process while a file `full` is there."""
+    code = """
+        import errno
+        import os
+        import pathlib
+
+        fork = os.fork
+
+        def refuse():
+            if pathlib.Path("full").exists():
+                raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+            return fork()
+
+        os.fork = refuse
+    """
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(textwrap.dedent(code))
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}

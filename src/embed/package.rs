@@ -20,6 +20,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("_response", include_str!("../../python/gohttp/_response.py")),
     ("_run", include_str!("../../python/gohttp/_run.py")),
     ("_selector", include_str!("../../python/gohttp/_selector.py")),
+    ("_slow_loop", include_str!("../../python/gohttp/_slow_loop.py")),
     ("_stacks", include_str!("../../python/gohttp/_stacks.py")),
     ("_timeout", include_str!("../../python/gohttp/_timeout.py")),
     ("_upgrade", include_str!("../../python/gohttp/_upgrade.py")),
