@@ -54,7 +54,9 @@ impl Link {
         if self.gone() {
             return Poll::Ready(());
         }
-        register_waiter(&mut state.leavers, cx);
+        let too_many = register_waiter(&mut state.leavers, cx);
+        drop(state);
+        wake_all(too_many);
         Poll::Pending
     }
 
