@@ -89,8 +89,8 @@ impl<T> Mux<T> {
     /// Registers `handler` for `[METHOD ][HOST]/[PATH]`.
     ///
     /// # Errors
-    /// [`PatternError`] if the pattern is malformed, or if a registered one takes some of the same
-    /// requests and neither is more specific.
+    /// [`PatternError`] if the pattern is malformed, if no request can match it, or if a registered
+    /// one takes some of the same requests and neither is more specific.
     pub fn handle(&mut self, pattern: &str, handler: T) -> Result<(), PatternError> {
         let parsed = Pattern::parse(pattern)?;
         self.register(Entry {
