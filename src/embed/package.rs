@@ -9,8 +9,10 @@ use pyo3::types::{PyDict, PyModule};
 const SOURCES: &[(&str, &str)] = &[
     ("__init__", include_str!("../../python/gohttp/__init__.py")),
     ("__main__", include_str!("../../python/gohttp/__main__.py")),
+    ("_arguments", include_str!("../../python/gohttp/_arguments.py")),
     ("_asgi", include_str!("../../python/gohttp/_asgi.py")),
     ("_c_functions", include_str!("../../python/gohttp/_c_functions.py")),
+    ("_checks", include_str!("../../python/gohttp/_checks.py")),
     ("_coroutines", include_str!("../../python/gohttp/_coroutines.py")),
     ("_embedded", include_str!("../../python/gohttp/_embedded.py")),
     ("_faces", include_str!("../../python/gohttp/_faces.py")),

@@ -60,8 +60,8 @@ def test_server_that_the_module_runs_itself_does_not_hide_the_stop(
 
 def test_second_signal_ends_an_import_that_never_ends(write_app: Callable[..., object]) -> None:
     app = write_app(
-        "import time\nprint('trying', flush=True)\nwhile True:\n    try:\n"
-        "        time.sleep(10)\n    except:\n        print('again', flush=True)\n"
+        "import time\nword = 'trying'\nwhile True:\n    try:\n        print(word, flush=True)\n"
+        "        time.sleep(10)\n    except:\n        word = 'again'\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-m", "gohttp", "serve", app.target, "--port", "0"],
