@@ -154,7 +154,8 @@ def test_first_async_handler_without_a_thread_is_an_error_and_the_next_runs(
 
     monkeypatch.setattr(threading.Thread, "start", refuse_once)
     with gohttp.testing.serve(mux) as url:
-        with pytest.raises(HTTPError, match="500"):
+        with pytest.raises(HTTPError, match="500") as refusal:
             get(f"{url}/")
+        refusal.value.close()
         assert get(f"{url}/") == HELLO
     assert refused
