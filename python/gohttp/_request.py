@@ -120,7 +120,7 @@ def content_type(req: Request) -> tuple[str, dict[str, str]]:
 
     A charset in the way of RFC 2231 (`charset*=`), which HTTP does not have, raises `BadRequest`.
     """
-    from multipart import parse_options_header
+    from gohttp._options import parse_options_header  # only who needs it pays for it
 
     field = req.headers.get("content-type") or "application/octet-stream"
     kind, options = parse_options_header(field)

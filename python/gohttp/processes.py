@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NoReturn, Self
@@ -121,8 +122,9 @@ def fork(body: Body) -> Child:
     # write to the parent's pipe.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # nobody may read them any more
+                stream.flush()
         pid = os.fork()
     except BaseException:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

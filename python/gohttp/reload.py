@@ -40,15 +40,21 @@ class Reloader:
     """Runs the worker and the watcher until SIGTERM or SIGINT."""
 
     def __init__(
-        self, folders: tuple[str, ...], body: Body, on_ready: Callable[[str], None]
+        self,
+        folders: tuple[str, ...],
+        body: Body,
+        on_ready: Callable[[str], None],
+        on_stop: Callable[[], None],
     ) -> None:
         """`body` runs in the worker and says its interface when ready.
 
-        `on_ready` is called with that interface the first time.
+        `on_ready` is called with that interface the first time, `on_stop` before the worker is told
+        to stop for good.
         """
         self._folders = folders
         self._body = body
         self._on_ready: Callable[[str], None] | None = on_ready
+        self._on_stop = on_stop
         self._worker: Child | None = None
         self._watcher: Child | None = None
         self._retry_at = math.inf  # when to start a worker for whom there was no process
@@ -135,6 +141,7 @@ class Reloader:
 
     def _stop(self, code: int) -> None:
         self._stopping, self._exit_code = True, code
+        self._on_stop()
         for child in (self._watcher, self._worker):
             if child is not None:
                 child.terminate(_PATIENCE)

@@ -43,11 +43,16 @@ def serve(
             in_child()
             return load_and_serve(load_app, config, sockets, lambda app: say(app.interface))
 
+        def close() -> None:
+            # Who comes when the workers have closed theirs is refused, and waits for nobody.
+            for each in sockets:
+                each.close()
+
         if config.reload:
-            return Reloader(folders, body, banner.ready).run()
+            return Reloader(folders, body, banner.ready, close).run()
         if config.workers > 1:
-            supervisor = Supervisor(config.workers, body, config.graceful_timeout, banner.ready)
-            return supervisor.run()
+            patience = config.graceful_timeout
+            return Supervisor(config.workers, body, patience, banner.ready, close).run()
         if watch_signals:
             early_stop.watch()
         return load_and_serve(load_app, config, sockets, lambda app: banner.ready(app.interface))

@@ -25,16 +25,23 @@ class Supervisor:
     """Keeps `count` workers running until SIGTERM or SIGINT; SIGHUP restarts them in turn."""
 
     def __init__(
-        self, count: int, body: Body, graceful_timeout: float, on_ready: Callable[[str], None]
+        self,
+        count: int,
+        body: Body,
+        graceful_timeout: float,
+        on_ready: Callable[[str], None],
+        on_stop: Callable[[], None],
     ) -> None:
         """`body` runs in each worker and says its interface when ready.
 
-        `on_ready` is called once, with that interface, when all workers are.
+        `on_ready` is called once, with that interface, when all workers are; `on_stop` before they
+        are told to stop.
         """
         self._count = count
         self._body = body
         self._patience = graceful_timeout + _KILL_AFTER
         self._on_ready: Callable[[str], None] | None = on_ready
+        self._on_stop = on_stop
         self._workers: dict[int, Child] = {}
         self._generation = 0
         self._proven = -1  # the newest generation of which a worker became ready
@@ -157,6 +164,7 @@ class Supervisor:
 
     def _stop(self, code: int) -> None:
         self._stopping, self._exit_code = True, code
+        self._on_stop()
         for worker in self._workers.values():
             worker.terminate(self._patience)
 

@@ -18,6 +18,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("_faces", include_str!("../../python/gohttp/_faces.py")),
     ("_form", include_str!("../../python/gohttp/_form.py")),
     ("_native_api", include_str!("../../python/gohttp/_native_api.py")),
+    ("_options", include_str!("../../python/gohttp/_options.py")),
     ("_request", include_str!("../../python/gohttp/_request.py")),
     ("_response", include_str!("../../python/gohttp/_response.py")),
     ("_run", include_str!("../../python/gohttp/_run.py")),

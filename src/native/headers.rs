@@ -94,6 +94,22 @@ impl Headers {
             .map(|(_, value)| value.clone())
     }
 
+    /// Removes all values of the name, and gives the first.
+    fn remove(&self, name: &str) -> Option<String> {
+        let mut first = None;
+        lock(&self.fields).retain_mut(|(known, value)| {
+            let other = !known.eq_ignore_ascii_case(name);
+            if !other && first.is_none() {
+                first = Some(std::mem::take(value));
+            }
+            other
+        });
+        if first.is_some() {
+            self.note_change(name);
+        }
+        first
+    }
+
     /// The names, each once.
     pub(super) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
@@ -134,6 +150,9 @@ impl Headers {
             let (fields, names) = (other.get().snapshot(), other.get().names());
             for (name, value) in &fields {
                 self.check(name, value)?;
+            }
+            if let Some(first) = names.first() {
+                self.note_change(first);
             }
             let mut own = lock(&self.fields);
             own.retain(|(known, _)| !names.iter().any(|name| known.eq_ignore_ascii_case(name)));
@@ -194,11 +213,7 @@ impl Headers {
 
     fn __delitem__(&self, name: &str) -> PyResult<()> {
         self.check_writable()?;
-        self.note_change(name);
-        let mut fields = lock(&self.fields);
-        let before = fields.len();
-        fields.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-        if fields.len() == before { Err(PyKeyError::new_err(name.to_string())) } else { Ok(()) }
+        self.remove(name).map(drop).ok_or_else(|| PyKeyError::new_err(name.to_string()))
     }
 
     fn __contains__(&self, name: &str) -> bool {
@@ -278,6 +293,7 @@ impl Headers {
         {
             return Ok(value.clone());
         }
+        self.note_change(&name);
         fields.push((name, default.clone()));
         Ok(default)
     }
@@ -292,11 +308,8 @@ impl Headers {
         default: Fallback<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.check_writable()?;
-        match (self.first(name), default) {
-            (Some(value), _) => {
-                lock(&self.fields).retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-                Ok(value.into_pyobject(py)?.into_any())
-            }
+        match (self.remove(name), default) {
+            (Some(value), _) => Ok(value.into_pyobject(py)?.into_any()),
             (None, Fallback::Given(default)) => Ok(default),
             (None, Fallback::Absent) => Err(PyKeyError::new_err(name.to_string())),
         }
@@ -306,14 +319,20 @@ impl Headers {
     /// `TypeError` for a request's fields.
     fn popitem(&self) -> PyResult<(String, String)> {
         self.check_writable()?;
-        lock(&self.fields).pop().ok_or_else(|| PyKeyError::new_err("there are no fields"))
+        let last = lock(&self.fields).pop();
+        let last = last.ok_or_else(|| PyKeyError::new_err("there are no fields"))?;
+        self.note_change(&last.0);
+        Ok(last)
     }
 
     /// Removes all fields. Raises `TypeError` for a request's.
     #[pyo3(name = "clear")]
     fn remove_all(&self) -> PyResult<()> {
         self.check_writable()?;
-        self.clear();
+        let fields = std::mem::take(&mut *lock(&self.fields));
+        if let Some((name, _)) = fields.first() {
+            self.note_change(name);
+        }
         Ok(())
     }
 }

@@ -69,8 +69,24 @@ impl NativeRequest {
     /// The same for what is made of the body: it is read once, by one thread.
     fn derived_of_body<'py, T>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Typed<'py, T>> {
         let this = slf.get();
-        let _turn = this.body.turn(slf.py(), &this.baton);
-        Self::derived(slf, name)
+        let py = slf.py();
+        let _turn = this.body.turn(py, &this.baton);
+        let refused = format!("{name} refused");
+        if let Some(error) = this.kept(py).get_item(&refused)? {
+            return Err(PyErr::from_value(error));
+        }
+        Self::derived(slf, name).inspect_err(|error| {
+            if !error.is_instance_of::<PyValueError>(py) {
+                return;
+            }
+            // What is left of the body is no answer to who asks again. A copy, since a traceback
+            // would hold the request.
+            let copied = py.import(intern!(py, "copy"));
+            let copied = copied.and_then(|copy| copy.call_method1("copy", (error.value(py),)));
+            if let Ok(copied) = copied {
+                let _ = this.kept(py).set_item(refused, copied);
+            }
+        })
     }
 
     /// Says whether its handler goes on on a loop.

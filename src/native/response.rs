@@ -15,7 +15,8 @@ use crate::bridge::convert::from_latin1;
 use crate::bridge::places::Place;
 use crate::files::serve_file;
 use crate::http::{
-    RequestHead, ResponseHead, ResponseWriter, Version, WriteError, check_trailer, sniff,
+    RESET_CONTENT, RequestHead, ResponseHead, ResponseWriter, Version, WriteError, check_trailer,
+    sniff,
 };
 use crate::wake::lock;
 use crate::websocket::WebSocket;
@@ -221,7 +222,7 @@ impl State {
             }
             Ok::<_, Fault>(())
         })?;
-        if !typed && !self.buffer.is_empty() {
+        if !typed && !self.buffer.is_empty() && status != RESET_CONTENT {
             head.push(b"content-type", sniff::content_type(&self.buffer).as_bytes())?;
         }
         Ok((head, trailers))

@@ -52,6 +52,26 @@ def state(server: Server) -> dict[str, float]:
 
 
 @each_way
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        (URLENCODED, b"a=" + b"x" * 9_000_000, "413"),
+        (URLENCODED, b"&".join([b"a=1"] * 129), "413"),
+        (URLENCODED, b"a=\xff", "400"),
+        (multipart()[0], part('name="a"', b"1") + part('nothing="b"', b"2"), "400"),
+    ],
+    ids=["long", "many", "no-utf-8", "no-name"],
+)
+def test_form_that_was_refused_is_refused_again(
+    server: Server, at: str, kind: str, body: bytes, status: str
+) -> None:
+    """And what was left of the body is not taken for another form."""
+    first, second = json.loads(post(server, f"{at}/form-twice", kind, body).body)
+    assert first == second
+    assert first.startswith(status)
+
+
+@each_way
 @pytest.mark.parametrize("size", [60_000, 300_000, 4_000_000])
 def test_long_urlencoded_form_is_whole(server: Server, at: str, size: int) -> None:
     response = post(server, f"{at}/form", URLENCODED, b"a=" + b"x" * size + b"&b=2")

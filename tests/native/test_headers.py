@@ -62,3 +62,20 @@ def test_headers_are_a_mutable_mapping(server: Server) -> None:
     assert got["bad"] == ["TypeError", "TypeError", "ValueError"]
     assert got["request"] == ["TypeError"] * 5
     assert got["trailers"] == ["ValueError", 1]
+
+
+@pytest.mark.parametrize(
+    "change", ["set", "add", "setdefault", "update", "delete", "pop", "popitem", "clear"]
+)
+def test_change_that_comes_too_late_is_logged(server: Server, change: str) -> None:
+    assert server.get(f"/late/{change}").body == b"a"
+    server.wait_for_log(
+        f"GET /late/{change}: the header .* was set after the headers had been sent"
+    )
+
+
+def test_late_change_of_nothing_is_not_logged(server: Server) -> None:
+    assert server.get("/late/nothing").body == b"a"
+    assert server.get("/late/set").body == b"a"
+    server.wait_for_log("GET /late/set: the header")
+    assert not any("/late/nothing" in line for line in server.log())

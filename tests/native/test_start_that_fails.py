@@ -100,7 +100,7 @@ def test_server_whose_start_cannot_be_told_has_ended(interface: str) -> None:
 
     app: Any = {"wsgi": wsgi, "asgi": asgi, "native": native()}[interface]
     settings: Any = of_program({"port": 0, "lifespan": "off"}, "Server")
-    before = {thread.name for thread in threading.enumerate()}
+    before = set(threading.enumerate())
     with listening(settings) as sockets:
         address.append(sockets[0].getsockname())
         with pytest.raises(Full):
@@ -109,7 +109,9 @@ def test_server_whose_start_cannot_be_told_has_ended(interface: str) -> None:
         assert met[0].recv(1) == b"", "who had connected is let go"
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(address[0], timeout=10)
-    assert {thread.name for thread in threading.enumerate()} <= before
+    # A thread of the engine that has called Python is a dummy, before 3.13 for ever.
+    ours = {thread for thread in threading.enumerate() if not thread.name.startswith("Dummy")}
+    assert ours <= before
 
 
 def test_second_server_on_a_mux_keeps_it_frozen_when_the_first_has_ended() -> None:

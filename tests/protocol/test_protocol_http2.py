@@ -1,6 +1,7 @@
 """HTTP/2 with prior knowledge on clear text."""
 
 import json
+import os
 import time
 
 import h2.settings
@@ -166,6 +167,20 @@ def test_a_body_that_nobody_reads_is_refused_room(server: Server) -> None:
         assert resident(server) - before < 40 * MEGABYTE
         assert client.request("GET", f"/_release?{key}").body == b"released"
         assert client.wait_for_head(number).status == 200
+
+
+@pytest.mark.parametrize("face", ["wsgi"])
+def test_small_bodies_that_do_not_come_take_no_threads(servers: Servers, face: str) -> None:
+    server = servers(face, "--threads=2")
+    with H2Client(server) as client:
+        fields = [("content-length", "5")]
+        numbers = [client.start("POST", "/", fields, end=False) for _ in range(100)]
+        client.wait(client.start("GET", "/"))
+        assert len(os.listdir(f"/proc/{server.pid}/task")) < 20
+        assert server.get("/").status == 200
+        for number in numbers:
+            client.send(number, b"abcde")
+        assert all(stream.status == 200 for stream in client.wait(*numbers))
 
 
 @each_face

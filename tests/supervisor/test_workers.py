@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -147,6 +148,28 @@ def test_term_for_the_whole_group_is_still_graceful(app) -> None:
         begun(app.cwd)
         for pid in (*children(server.pid), server.pid):
             os.kill(pid, signal.SIGTERM)
+        assert client.read_response().status == 200
+        assert server.wait() == 0
+
+
+@pytest.mark.parametrize("more", [["--workers=2"], ["--reload"], []], ids=["many", "reload", "one"])
+def test_clients_that_come_while_it_stops_are_refused_at_once(app, more: list[str]) -> None:
+    """And do not wait in a backlog for nobody until the last request has ended."""
+    if "--reload" in more:
+        pytest.importorskip("watchfiles")
+    with gohttp_serve(app.target, *more, cwd=app.cwd) as server, server.connect() as client:
+        client.send_request("GET", "/slow")
+        begun(app.cwd)
+        server.signal()
+
+        def refused() -> bool:
+            try:
+                socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+
+        wait_until(refused, "clients to be refused", timeout=0.6)
         assert client.read_response().status == 200
         assert server.wait() == 0
 

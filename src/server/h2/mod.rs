@@ -265,8 +265,19 @@ async fn respond(
     };
     let mut guard = CloseOnDrop::new(link.clone(), stream);
     guard.access = cx.access_log.map(|log| log.begin(&info, &head));
-    if !body.is_end_stream() {
-        tokio::spawn(upload(body, link.clone(), cx.clone()));
+    // A handler that blocks should not have to wait for the client.
+    let ahead = length.is_some_and(|length| length <= cx.dispatch.prebuffer(&head).slow as u64)
+        && head.get(b"expect").is_none();
+    if ahead {
+        upload(body, link.clone(), cx.clone(), true).await;
+        if let Some(error) = link.upload_error() {
+            if error == BodyError::Disconnected {
+                return Err(io::Error::other("the client has gone"));
+            }
+            return Ok(refusal(error.status(), guard, &cx.registry.date()));
+        }
+    } else if !body.is_end_stream() {
+        tokio::spawn(upload(body, link.clone(), cx.clone(), false));
     }
     let (request, writer) = exchange::exchange(head, link.clone());
     cx.dispatch(request, writer);

@@ -13,11 +13,14 @@ use super::Streams;
 use crate::http::{BodyError, Due, Link};
 use crate::server::context::Context;
 
-/// Moves the request's body to the link, as fast as the handler takes it.
-pub(super) async fn upload(mut body: Incoming, link: Arc<Link>, cx: Arc<Context>) {
+/// Moves the request's body to the link, as fast as the handler takes it; if there is none yet, all
+/// of it at once (`ahead`).
+pub(super) async fn upload(mut body: Incoming, link: Arc<Link>, cx: Arc<Context>, ahead: bool) {
     let mut taken = 0u64;
     loop {
-        poll_fn(|task| link.poll_upload_room(task)).await;
+        if !ahead {
+            poll_fn(|task| link.poll_upload_room(task)).await;
+        }
         if link.is_closed() {
             // Dropping the body resets the stream, if it is not complete.
             return;

@@ -36,6 +36,17 @@ def both(pattern: str) -> Callable[[Handler], Handler]:
     return register
 
 
+@both("/form-twice")
+def form_twice(w: ResponseWriter, req: Request) -> None:
+    told = []
+    for _ in range(2):
+        try:
+            told.append(repr(req.form().pairs()))
+        except gohttp.BadRequest as error:
+            told.append(f"{error.status} {error}")
+    w.json(told)
+
+
 @both("/form")
 def form(w: ResponseWriter, req: Request) -> None:
     given = req.form()

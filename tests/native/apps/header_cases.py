@@ -3,7 +3,7 @@
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
-from gohttp import Mux, Request, ResponseWriter
+from gohttp import Headers, Mux, Request, ResponseWriter
 
 mux = Mux()
 
@@ -16,6 +16,27 @@ WRONG = [
     ("X-Nämé", "a"),
     ("Content-Length", "ten"),
 ]
+
+
+CHANGES: dict[str, Callable[[Headers], object]] = {
+    "set": lambda headers: headers.__setitem__("X-Late", "1"),
+    "add": lambda headers: headers.add("X-Late", "1"),
+    "setdefault": lambda headers: headers.setdefault("X-Late", "1"),
+    "update": lambda headers: headers.update({"X-Late": "1"}),
+    "delete": lambda headers: headers.__delitem__("X-There"),
+    "pop": lambda headers: headers.pop("X-There"),
+    "popitem": lambda headers: headers.popitem(),
+    "clear": lambda headers: headers.clear(),
+    "nothing": lambda headers: headers.pop("X-Nothing", None),
+}
+
+
+@mux.route("/late/{change}")
+def late(w: ResponseWriter, req: Request) -> None:
+    w.headers["X-There"] = "1"
+    w.write("a")
+    w.flush()
+    CHANGES[req.path_value("change")](w.headers)
 
 
 @mux.route("/wrong")
