@@ -21,7 +21,7 @@ max_body_size = "20m"
 ```
 
 Sizes are bytes, or `64k`, `20m`, `1g`; time-outs are seconds. A flag is turned off by its `--no-…`
-form, or by `false`, `0`, `off`. Relative paths in a file start at the file's folder. An empty
+form, in a variable by `false`, `0` or `off`, in a file by `false`. Relative paths in a file start at the file's folder. An empty
 variable counts as not set. Where both files exist, `gohttp.toml` is read.
 
 An `--env-file` holds `NAME=VALUE` lines for the app, and may hold `GOHTTP_…` variables too. What
