@@ -2,7 +2,9 @@
 
 import logging
 import os
+import resource
 from collections.abc import Callable
+from contextlib import suppress
 
 from gohttp import activation, early_stop, logs, reload
 from gohttp.banner import Banner
@@ -15,6 +17,8 @@ from gohttp.supervisor import Supervisor
 from gohttp.worker import check_loop, load_and_serve
 
 logger = logging.getLogger("gohttp")
+
+_DESCRIPTORS = 65_536
 
 
 def serve(
@@ -36,6 +40,7 @@ def serve(
     check_loop(config)
     folders = reload.check(config) if config.reload else ()
     handed = activation.take()
+    _raise_descriptor_limit()
     with listening(config, handed) as sockets:
         banner = Banner(target, config, sockets, by_systemd=bool(handed))
 
@@ -56,3 +61,16 @@ def serve(
         if watch_signals:
             early_stop.watch()
         return load_and_serve(load_app, config, sockets, lambda app: banner.ready(app.interface))
+
+
+def _raise_descriptor_limit() -> None:
+    """Let the server have the descriptors that it may have, as Go does.
+
+    The soft limit is 1,024 mostly, for the sake of programs that use select(). Children have it
+    too, some of which look at each number below it: it is not raised without bound.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # a sandbox may forbid it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

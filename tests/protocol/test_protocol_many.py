@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from conftest import Servers
@@ -65,6 +66,30 @@ def test_out_of_descriptors_the_server_does_not_spin_and_recovers(face: str) -> 
         server.port = int(line.rpartition(":")[2])
         server.wait_for_log(r"^\s+ready ")
         exhaust(server, limit)
+        server.signal()
+        assert server.wait() == 0
+    finally:
+        server.process.kill()
+        server.wait()
+        server.stderr.close()
+        server.stdout.close()
+
+
+def test_soft_limit_of_descriptors_is_raised() -> None:
+    command = (
+        "import resource, runpy, sys;"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1];"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard));"
+        f"sys.argv = ['gohttp', 'serve', '{TARGETS['wsgi']}', '--port', '0'];"
+        "runpy.run_module('gohttp', run_name='__main__')"
+    )
+    server = start([sys.executable, "-c", command], cwd=APPS)
+    try:
+        server.wait_for_log(r"^\s+ready ")
+        limits = Path(f"/proc/{server.pid}/limits").read_text()
+        (line,) = (line for line in limits.splitlines() if line.startswith("Max open files"))
+        soft, hard = line.split()[3:5]
+        assert hard == "unlimited" or int(soft) == min(int(hard), 65_536)
         server.signal()
         assert server.wait() == 0
     finally:
