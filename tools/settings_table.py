@@ -21,8 +21,9 @@ max_body_size = "20m"
 ```
 
 Sizes are bytes, or `64k`, `20m`, `1g`; time-outs are seconds. A flag is turned off by its `--no-…`
-form, in a variable by `false`, `0` or `off`, in a file by `false`. Relative paths in a file start at the file's folder. An empty
-variable counts as not set. Where both files exist, `gohttp.toml` is read.
+form, in a variable by `false`, `0` or `off`, in a file by `false`. Relative paths in a file start
+at the file's folder. An empty variable counts as not set. Where both files exist, `gohttp.toml`
+is read.
 
 An `--env-file` holds `NAME=VALUE` lines for the app, and may hold `GOHTTP_…` variables too. What
 the environment has already wins over the file. A line that cannot be parsed is an error.
